@@ -1,0 +1,1 @@
+"""What happened: operations and outcomes, the crash-safe recording, and reading it back as columns."""
