@@ -2,12 +2,12 @@
 
 | at byte | what |
 |---|---|
-| 0 | magic, format version (u4), row size (u4), capacity (u8, rows), rows when closed (i8), JSON length (u4) |
+| 0 | magic, format version (u4), row size (u4), capacity (u8), rows when closed (i8), JSON length (u4) |
 | 64 | JSON: run, client, incarnation, role, group, isolation, part, pid, started_ns, started_wall_ns |
 | 4096 | topic names, each u2 length and UTF-8; the length is written last and 0 ends the table |
 | `ROWS_AT` | rows |
 
-Rows when closed is -1 while the writer is open; started_ns is CLOCK_MONOTONIC, started_wall_ns the time of day.
+Capacity counts rows; rows when closed is -1 while the writer is open; started_ns is CLOCK_MONOTONIC.
 
 What was written to the map is in the page cache, so it survives a `kill -9` of the writer (not a power cut).
 The file is sparse. A full disk ends the writer with SIGBUS: keep recordings off the disk that a run fills.

@@ -1,0 +1,110 @@
+"""The columns of a recording: names, types, which are required, and how a stranger's table gets them."""
+
+from __future__ import annotations
+
+import difflib
+
+import polars as pl
+
+from kafkaos.errors import BrokenRecording
+from kafkaos.history.rows import Op, Outcome
+
+OPS = pl.Enum([op.name.lower() for op in Op])
+OUTCOMES = pl.Enum([outcome.name.lower() for outcome in Outcome])
+ISOLATIONS = pl.Enum(["uncommitted", "committed"])
+
+SCHEMA: dict[str, pl.DataType] = {
+    "client": pl.Categorical(),
+    "incarnation": pl.Int32(),
+    "role": pl.Categorical(),
+    "group": pl.Categorical(),
+    "row": pl.Int64(),
+    "op": OPS,
+    "topic": pl.Categorical(),
+    "partition": pl.Int32(),
+    "offset": pl.Int64(),
+    "value": pl.Int64(),
+    "key": pl.Int64(),
+    "sequence": pl.Int64(),
+    "transaction": pl.Int64(),
+    "leader_epoch": pl.Int32(),
+    "generation": pl.Int32(),
+    "invoked_ns": pl.Int64(),
+    "completed_ns": pl.Int64(),
+    "outcome": OUTCOMES,
+    "error": pl.Int16(),
+    "corrupt": pl.Boolean(),
+    "isolation": ISOLATIONS,
+}
+REQUIRED = ("client", "op", "topic", "partition", "offset", "value", "invoked_ns", "outcome")
+NEVER_NULL = ("client", "incarnation", "row", "op", "invoked_ns", "outcome", "error", "corrupt")
+
+_INTEGERS = frozenset(name for name, kind in SCHEMA.items() if kind.is_integer())
+
+
+def conform(frame: pl.DataFrame, *, source: str) -> pl.DataFrame:
+    """The same rows with exactly the columns of SCHEMA; columns that may be missing get their defaults.
+
+    Raises BrokenRecording naming `source`, the column and the first value that does not fit.
+    """
+    for name in REQUIRED:
+        if name not in frame.columns:
+            near = difflib.get_close_matches(name, frame.columns, n=1)
+            hint = f" (did you mean it by {near[0]}?)" if near else ""
+            raise BrokenRecording(
+                f"{source} has no column {name}{hint}: see docs/recording.md for the columns"
+            )
+    _one_run(frame, source=source)
+    frame = frame.select([_cast(frame, name, source=source) for name in SCHEMA if name in frame.columns])
+    frame = _with_defaults(frame)
+    for name in NEVER_NULL:
+        if frame[name].null_count():
+            place = frame[name].is_null().arg_true()[0]
+            raise BrokenRecording(f"{source} has no {name} in row {place}: this column must never be null")
+    return frame.select(list(SCHEMA))
+
+
+def _one_run(frame: pl.DataFrame, *, source: str) -> None:
+    if "run" in frame.columns and frame["run"].n_unique() > 1:
+        first, second = frame["run"].unique(maintain_order=True)[:2]
+        raise BrokenRecording(f"{source} mixes the runs {first} and {second}: keep each run in its own file")
+
+
+def _cast(frame: pl.DataFrame, name: str, *, source: str) -> pl.Series:
+    given = frame[name]
+    wanted = SCHEMA[name]
+    if given.dtype in (wanted, pl.Null):
+        return given.cast(wanted)
+    fits = (
+        given.dtype.is_integer()
+        if name in _INTEGERS
+        else given.dtype == pl.Boolean
+        if name == "corrupt"
+        else given.dtype in (pl.String, pl.Categorical) or isinstance(given.dtype, pl.Enum)
+    )
+    if not fits:
+        raise BrokenRecording(f"{source} has {name} as {given.dtype}: write it as {wanted}")
+    cast = given.cast(wanted, strict=False)
+    bad = cast.is_null() & given.is_not_null()
+    if bad.any():
+        place = bad.arg_true()[0]
+        known = f": known are {', '.join(wanted.categories)}" if isinstance(wanted, pl.Enum) else ""
+        raise BrokenRecording(
+            f"{source} has the {name} {given[place]!r} in row {place}, not a {wanted}{known}"
+        )
+    return cast
+
+
+def _with_defaults(frame: pl.DataFrame) -> pl.DataFrame:
+    """What a missing column means, as docs/recording.md says it."""
+    defaults = {
+        "incarnation": pl.lit(0),
+        "error": pl.lit(0),
+        "corrupt": pl.lit(False),
+        "row": pl.int_range(pl.len()),
+        "completed_ns": pl.when(pl.col("outcome") != "info").then("invoked_ns"),
+    }
+    missing = [name for name in SCHEMA if name not in frame.columns]
+    return frame.with_columns(
+        defaults.get(name, pl.lit(None)).cast(SCHEMA[name]).alias(name) for name in missing
+    )

@@ -1,0 +1,164 @@
+"""A run's recording: load it from a folder or a file, and archive a folder's segments as Parquet.
+
+A folder holds `recording.json` (the run: id, seed, settings, cluster, versions, guarantees), `events.jsonl`,
+and either `segments/*.seg` (as the clients wrote them) or `recording.parquet` (the archive).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import polars as pl
+
+from kafkaos.errors import BrokenRecording, WrongUse
+from kafkaos.history.columns import conform
+from kafkaos.history.events import EVENTS_FILE, Event, read_events
+from kafkaos.history.reading import read_segments
+
+META_FILE = "recording.json"
+ARCHIVE_FILE = "recording.parquet"
+SEGMENTS_FOLDER = "segments"
+_RUN_KEY = "kafkaos.run"
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recording:
+    """What every client of one run saw. `rows` has the columns of docs/recording.md; times are in ns."""
+
+    rows: pl.DataFrame
+    meta: dict[str, Any] = field(default_factory=dict)
+    events: list[Event] = field(default_factory=list)
+    _derived: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def derive(self, name: str, compute: Callable[[], T]) -> T:
+        """A table computed from the rows once and kept, so that several checks share the work."""
+        if name not in self._derived:
+            self._derived[name] = compute()
+        found: T = self._derived[name]
+        return found
+
+    def with_rows(self, rows: pl.DataFrame) -> Recording:
+        """The same run with other rows; nothing derived is taken over."""
+        return Recording(rows=rows, meta=self.meta, events=self.events)
+
+
+def load(path: Path) -> Recording:
+    """Read a run's folder, or one .parquet or .jsonl file of anybody's making.
+
+    Raises WrongUse where nothing is at `path`, BrokenRecording for whatever cannot be read whole.
+    """
+    if path.is_dir():
+        return _load_folder(path)
+    if not path.exists():
+        raise WrongUse(f"there is no recording at {path}: name a run's folder, a .parquet or a .jsonl file")
+    if path.stat().st_size == 0:
+        raise BrokenRecording(f"{path} is empty: record the run again")
+    if path.suffix == ".parquet":
+        rows, run = _read_parquet(path)
+    elif path.suffix == ".jsonl":
+        rows, run = _read_table(path, lambda: pl.read_ndjson(path, infer_schema_length=None)), None
+    else:
+        raise WrongUse(f"{path.name} is no recording: name a run's folder, a .parquet or a .jsonl file")
+    return Recording(rows=rows, meta={} if run is None else {"run": run})
+
+
+def archive(folder: Path) -> Recording:
+    """Turn a folder's segments into `recording.parquet`, then delete them; may be killed and repeated.
+
+    All clients must have ended. Raises BrokenRecording and deletes nothing where a segment cannot be read.
+    """
+    segments = _segments(folder)
+    if not (folder / ARCHIVE_FILE).exists():
+        rows, run = read_segments(_some(segments, folder))
+        # The count is noted first: an archive that appears under its name always has its count to match.
+        meta = write_meta(folder, {"run": run, "rows": rows.height, "clients": rows["client"].n_unique()})
+        draft = folder / (ARCHIVE_FILE + ".tmp")
+        rows.write_parquet(draft, compression="zstd", metadata={_RUN_KEY: run})
+        draft.rename(folder / ARCHIVE_FILE)
+        recording = Recording(rows=rows, meta=meta, events=_events(folder))
+    else:
+        recording = _load_folder(folder)
+    for path in segments:
+        path.unlink()
+    if (folder / SEGMENTS_FOLDER).is_dir() and not any((folder / SEGMENTS_FOLDER).iterdir()):
+        (folder / SEGMENTS_FOLDER).rmdir()
+    return recording
+
+
+def write_meta(folder: Path, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Add keys to the folder's `recording.json`, atomically; returns all of it."""
+    meta = _read_meta(folder) | dict(given)
+    draft = folder / (META_FILE + ".tmp")
+    draft.write_text(json.dumps(meta, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    draft.replace(folder / META_FILE)
+    return meta
+
+
+def _load_folder(folder: Path) -> Recording:
+    meta = _read_meta(folder)
+    source = folder / ARCHIVE_FILE
+    if source.exists():
+        rows, run = _read_parquet(source)
+    else:
+        rows, run = read_segments(_some(_segments(folder), folder))
+    if run is not None and meta.get("run", run) != run:
+        raise BrokenRecording(
+            f"{folder / META_FILE} is of run {meta['run']}, the rows are of run {run}: "
+            "keep each run in its own folder"
+        )
+    if meta.get("rows", rows.height) != rows.height:
+        raise BrokenRecording(
+            f"{folder} has {rows.height} rows, {META_FILE} says {meta['rows']}: "
+            "copy the run's folder again, whole"
+        )
+    return Recording(rows=rows, meta=meta, events=_events(folder))
+
+
+def _segments(folder: Path) -> list[Path]:
+    return sorted((folder / SEGMENTS_FOLDER).glob("*.seg"))
+
+
+def _some(segments: list[Path], folder: Path) -> list[Path]:
+    if not segments:
+        raise BrokenRecording(f"{folder} has neither {ARCHIVE_FILE} nor segments: name the folder of a run")
+    return segments
+
+
+def _events(folder: Path) -> list[Event]:
+    path = folder / EVENTS_FILE
+    return read_events(path) if path.exists() else []
+
+
+def _read_meta(folder: Path) -> dict[str, Any]:
+    path = folder / META_FILE
+    if not path.exists():
+        return {}
+    try:
+        meta = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise BrokenRecording(f"{path} is not JSON ({error}): take it from a good copy of the run") from None
+    if not isinstance(meta, dict):
+        raise BrokenRecording(f"{path} is not a JSON object: take it from a good copy of the run")
+    return meta
+
+
+def _read_parquet(path: Path) -> tuple[pl.DataFrame, str | None]:
+    if path.stat().st_size == 0:
+        raise BrokenRecording(f"{path} is empty: record the run again")
+    rows = _read_table(path, lambda: pl.read_parquet(path))
+    return rows, pl.read_parquet_metadata(path).get(_RUN_KEY)
+
+
+def _read_table(path: Path, read: Callable[[], pl.DataFrame]) -> pl.DataFrame:
+    try:
+        frame = read()
+    except (pl.exceptions.PolarsError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise BrokenRecording(f"{path} cannot be read ({reason}): copy or record it again") from None
+    return conform(frame, source=str(path))
