@@ -1,0 +1,82 @@
+"""Files that people write in TOML: where the shipped ones lie, and reading one with an error that helps."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from kafkaos.errors import SetupFailed, WrongUse
+
+Kind = Literal["clusters", "ssl", "scenarios"]
+M = TypeVar("M", bound=BaseModel)
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def shipped(kind: Kind) -> Path:
+    """The folder of the shipped clusters, TLS profiles or scenarios: in the wheel, else in the source tree.
+
+    Raises SetupFailed when neither is there.
+    """
+    places = (_PACKAGE / "_shipped" / kind, _PACKAGE.parents[1] / kind)
+    for place in places:
+        if place.is_dir():
+            return place
+    raise SetupFailed(
+        f"The folder {kind}/ is neither at {places[0]} nor at {places[1]}; install kafkaos again, "
+        "or run it from its source tree."
+    )
+
+
+def read_toml(path: Path, model: type[M]) -> M:
+    """The file as a value of `model`; unknown keys are told with the nearest known one.
+
+    Raises WrongUse, with the file and the key, for a missing file, broken TOML, an unknown key or a value
+    that does not fit.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise WrongUse(f"There is no file {path}.") from None
+    try:
+        return model.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise WrongUse(f"{path} is not TOML: {error}.") from None
+    except ValidationError as error:
+        raise WrongUse(f"{path}: {_first_problem(error, model)}") from None
+
+
+def _first_problem(error: ValidationError, model: type[BaseModel]) -> str:
+    problem = error.errors(include_url=False)[0]
+    key = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        return f"there is no key `{key}`{near(str(problem['loc'][-1]), _known_beside(model, problem['loc']))}"
+    if problem["type"] == "missing":
+        return f"the key `{key}` is missing; add it."
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"`{key}` does not fit: {message}." if key else f"{message}."
+
+
+def _known_beside(model: type[BaseModel], location: tuple[str | int, ...]) -> list[str]:
+    """The keys known at a place inside nested tables; nothing where the path leaves plain models."""
+    current: object = model
+    for part in location[:-1]:
+        if not (isinstance(current, type) and issubclass(current, BaseModel)):
+            return []
+        field = current.model_fields.get(str(part))
+        current = field.annotation if field else None
+    if isinstance(current, type) and issubclass(current, BaseModel):
+        return sorted(current.model_fields)
+    return []
+
+
+def near(word: str, known: list[str]) -> str:
+    """The end of an error about an unknown word: the near match, else all there are."""
+    match = difflib.get_close_matches(word, known, n=1)
+    if match:
+        return f"; did you mean `{match[0]}`?"
+    return f"; there are: {', '.join(known)}." if known else "."
