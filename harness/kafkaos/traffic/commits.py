@@ -1,7 +1,7 @@
 """The offset commits of one consumer, each a COMMIT row: begun at the call, completed when the answer comes.
 
-A failed commit is `info`: the coordinator may have carried out an earlier attempt whose answer was lost. It is
-`fail` only if the client itself refused to send it.
+A failed commit is `info`: the coordinator may have carried out an earlier attempt whose answer was lost.
+It is `fail` only if the client itself refused to send it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
-"""Consumed messages as columns: what a batch of `consume()` holds, decoded with no Python loop over records."""
+"""Consumed messages as columns: a batch of `consume()`, decoded with no Python loop over records."""
 
 from __future__ import annotations
-
 
 import numpy as np
 import numpy.typing as npt
@@ -14,8 +13,6 @@ from kafkaos.history.rows import FLAG_CORRUPT, NULL, Op, Outcome
 Int32 = npt.NDArray[np.int32]
 Int64 = npt.NDArray[np.int64]
 Rows = npt.NDArray[np.void]
-
-
 
 
 def split(messages: list[Message]) -> tuple[list[Message], list[Message]]:
@@ -34,8 +31,8 @@ def as_rows(op: Op, messages: list[Message], recorder: Recorder, *, now_ns: int)
     rows["outcome"] = Outcome.OK
     rows["flags"] = np.where(whole, 0, FLAG_CORRUPT)
     rows["topic"] = _topic_numbers(messages, recorder)
-    rows["partition"] = np.fromiter(map(Message.partition, messages), dtype=np.int32, count=count)  # type: ignore[arg-type]
-    rows["offset"] = np.fromiter(map(Message.offset, messages), dtype=np.int64, count=count)  # type: ignore[arg-type]
+    rows["partition"] = np.fromiter(map(Message.partition, messages), dtype=np.int32, count=count)
+    rows["offset"] = np.fromiter(map(Message.offset, messages), dtype=np.int64, count=count)
     rows["value"] = values
     rows["key"] = _keys(messages)
     rows["sequence"] = sequences
@@ -69,7 +66,7 @@ def _keys(messages: list[Message]) -> Int64 | int:
     keys = list(map(Message.key, messages))
     if not any(keys):
         return NULL
-    return np.fromiter(map(_key_number, keys), dtype=np.int64, count=len(keys))  # type: ignore[arg-type]
+    return np.fromiter(map(_key_number, keys), dtype=np.int64, count=len(keys))
 
 
 def _key_number(key: bytes | None) -> int:
@@ -81,4 +78,4 @@ def _leader_epochs(messages: list[Message]) -> Int32 | int:
     epochs = list(map(Message.leader_epoch, messages))
     if None in epochs:  # old message formats
         return np.array([NULL if epoch is None else epoch for epoch in epochs], dtype=np.int32)
-    return np.fromiter(epochs, dtype=np.int32, count=len(epochs))  # type: ignore[arg-type]
+    return np.fromiter(epochs, dtype=np.int32, count=len(epochs))

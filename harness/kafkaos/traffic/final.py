@@ -1,4 +1,4 @@
-"""The final truth: what lies in the log once all faults are healed. `python -m kafkaos.traffic.final SETTINGS.json`.
+"""The final truth, what lies in the log once all is healed: `python -m kafkaos.traffic.final SETTINGS.json`.
 
 Each partition is read from its start to its high watermark, first uncommitted, then committed, with no group.
 LOG_END is the high watermark at both levels: where a transaction hangs, a committed reader stops at the last
@@ -77,7 +77,11 @@ class _Reading:
     def run(self, *, deadline_s: float) -> None:
         """Read until every known end is reached or the deadline is over, then write the four kinds of row."""
         self._consumer.assign(
-            [TopicPartition(*place, start) for place, (start, _) in self._bounds.known.items() if self._open(place)]
+            [
+                TopicPartition(*place, self._reached[place])
+                for place in self._bounds.known
+                if self._open(place)
+            ]
         )
         while any(map(self._open, self._bounds.known)) and time.monotonic() < deadline_s:
             records, events = split(self._consumer.consume(_BATCH_RECORDS, _POLL_S))
@@ -99,7 +103,7 @@ class _Reading:
         self._reached |= next_offsets(records, rows)
 
     def _heed(self, event: Message) -> None:
-        """An end of partition tells the position behind markers and aborted records, which no record shows."""
+        """The end of a partition tells the position behind markers and aborted records."""
         error = event.error()
         if error is None or error.code() != KafkaError._PARTITION_EOF:
             if error is not None:
@@ -127,7 +131,8 @@ def _learn_bounds(
     """Ask each leader for its partition's watermarks, again and again until the deadline."""
     partitions: list[Place] = []
     for topic in topics:
-        partitions += [(topic, number) for number in _partitions(topic, consumer, client, deadline_s=deadline_s)]
+        numbers = _partitions(topic, consumer, client, deadline_s=deadline_s)
+        partitions += [(topic, number) for number in numbers]
     known: dict[Place, tuple[int, int]] = {}
     missing = partitions
     while missing and time.monotonic() < deadline_s:

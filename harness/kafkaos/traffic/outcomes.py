@@ -27,7 +27,7 @@ BEFORE_APPEND: Final[dict[int, str]] = {
     KafkaError.MSG_SIZE_TOO_LARGE: "the leader checks max.message.bytes before it appends",
     KafkaError.RECORD_LIST_TOO_LARGE: "the leader checks the batch against segment.bytes before it appends",
     KafkaError.INVALID_MSG: "the leader validates the batch's checksum and fields before it appends",
-    KafkaError.INVALID_RECORD: "the leader validates records (a compacted topic wants a key) before it appends",
+    KafkaError.INVALID_RECORD: "the leader validates records (compacted topics want keys) before it appends",
     KafkaError.INVALID_TIMESTAMP: "the leader checks the time stamps before it appends",
     KafkaError.INVALID_REQUIRED_ACKS: "the broker checks acks before it looks at the records",
     KafkaError.TOPIC_AUTHORIZATION_FAILED: "the broker authorizes the topic before it appends",
@@ -77,5 +77,5 @@ def of_delivery_error(code: int, *, latency_s: float | None, retry_backoff_ms: f
 
 
 def of_acknowledgement(acks: str) -> Outcome:
-    """A delivery report with no error. With acks=0 the client reports what it wrote to the socket: no proof."""
+    """A delivery report with no error. With acks=0 it tells what went to the socket: no proof."""
     return Outcome.INFO if acks == "0" else Outcome.OK

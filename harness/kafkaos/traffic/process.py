@@ -40,7 +40,7 @@ class ClientProcess:
         page[Word.PID] = os.getpid()
 
     def listen(self) -> None:
-        """SIGTERM asks for a graceful stop. SIGINT is for the harness alone: it decides who stops, and when."""
+        """SIGTERM asks for a graceful stop. SIGINT is for the harness alone: it decides who stops when."""
         signal.signal(signal.SIGTERM, self._on_terminate)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 

@@ -1,8 +1,8 @@
-"""The hot path of a producer: rows are reserved in blocks before the records go out, answers completed in blocks.
+"""The hot path of a producer: rows are reserved in blocks before the records go out, and completed in blocks.
 
 A row turns `ok` only by its delivery report. Reports carry the payload, and the payload its value id, so an
-answer finds its row whatever order answers come in. With `produce_batch` (confluent-kafka 2.13 or newer) a block costs one
-call; without it, one call a record.
+answer finds its row whatever order answers come in. With `produce_batch`, which only newer confluent-kafka
+has, a block costs one call; without it, one call a record.
 """
 
 from __future__ import annotations
@@ -87,7 +87,8 @@ class Sends:
         if targets is None:
             self._produce(topic, batch, fixed)
             return
-        for target in range(min(partitions, count)):  # produce_batch heeds only the partition of the whole call
+        # One call a partition: produce_batch does not heed the partition of a single message.
+        for target in range(min(partitions, count)):
             of_target = batch[target::partitions]
             self._produce(topic, of_target, int(targets[target]))
 
@@ -159,13 +160,13 @@ class Sends:
         sequences = self._sequences([message.value() for message in answers])
         offsets: Int64 | int = NULL  # acks=0 knows none
         if outcome is Outcome.OK:
-            offsets = np.fromiter(map(Message.offset, answers), dtype=np.int64, count=count)  # type: ignore[arg-type]
+            offsets = np.fromiter(map(Message.offset, answers), dtype=np.int64, count=count)
         now_ns = time.monotonic_ns()
         self._recorder.complete_block(
             self._handles(sequences),
             outcome,
             offsets=offsets,
-            partitions=np.fromiter(map(Message.partition, answers), dtype=np.int32, count=count),  # type: ignore[arg-type]
+            partitions=np.fromiter(map(Message.partition, answers), dtype=np.int32, count=count),
             completed_ns=now_ns,
         )
         page = self._client.page
@@ -185,11 +186,13 @@ class Sends:
             )
             for error, message in answers
         ]
-        self._record_errors(ends, [error for error, _ in answers], [message.value() for _, message in answers])
+        errors = [error for error, _ in answers]
+        self._record_errors(ends, errors, [message.value() for _, message in answers])
 
     def _settle_refused(self, refused: list[tuple[dict[str, Any], KafkaError]]) -> None:
         ends = [outcomes.of_local_error()] * len(refused)
-        self._record_errors(ends, [error for _, error in refused], [message["value"] for message, _ in refused])
+        errors = [error for _, error in refused]
+        self._record_errors(ends, errors, [message["value"] for message, _ in refused])
         self.answered += len(refused)
 
     def _record_errors(self, ends: list[Outcome], errors: list[KafkaError], bodies: list[Any]) -> None:
@@ -206,7 +209,8 @@ class Sends:
             self._client.on_error(error)
 
     def _sequences(self, bodies: list[Any]) -> Int64:
-        block = np.frombuffer(b"".join(bodies), dtype=np.uint8).reshape(len(bodies), self._settings.size_bytes)
+        joined = np.frombuffer(b"".join(bodies), dtype=np.uint8)
+        block = joined.reshape(len(bodies), self._settings.size_bytes)
         ids = np.ascontiguousarray(block[:, _VALUE_ID_AT : _VALUE_ID_AT + 8]).view("<i8").ravel()
         return ids & _SEQUENCE_MASK
 

@@ -27,11 +27,12 @@ class ClientSettings:
     """Common to all clients. `number` is unique in the run for each incarnation: value ids carry it."""
 
     topics: tuple[str, ...]
-    segment: str  # path of the recording's segment file; the status page lies beside it
     client: str
-    number: int
+    segment: str = ""  # path of the recording's segment file
+    number: int = 0
     incarnation: int = 0
     run: str = ""
+    status: str | None = None  # path of the status page; None puts it beside the segment
     config: Config = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -45,8 +46,8 @@ class ClientSettings:
 
     @property
     def status_path(self) -> Path:
-        """The status page, beside the segment."""
-        return self.segment_path.with_suffix(".status")
+        """Where the status page lies."""
+        return self.segment_path.with_suffix(".status") if self.status is None else Path(self.status)
 
     def dump(self, path: Path) -> None:
         """Write the JSON file that the process is started with."""
@@ -74,7 +75,7 @@ class ClientSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class ProducerSettings(ClientSettings):
-    """A recording producer. Times are in the unit that ends the name; `delivery_timeout_ms` covers all retries.
+    """A recording producer. Units end the names; `delivery_timeout_ms` covers all retries.
 
     `keys`: None for no key, a number of distinct keys, or the key numbers to go through in turn.
     `partition`: None leaves it to librdkafka's partitioner, a number fixes it.
@@ -103,7 +104,7 @@ class ProducerSettings(ClientSettings):
             raise WrongUse(f"size_bytes={self.size_bytes} is too small: give {SIZE_MIN_BYTES} or more")
         if self.idempotence and self.acks != "all":
             raise WrongUse(f"acks={self.acks!r} cannot be idempotent: set idempotence=False with it")
-        if self.keys == 0 or self.keys == ():
+        if self.keys in (0, ()):
             raise WrongUse("keys names no key: give a number above 0, key numbers, or None")
 
     def librdkafka(self) -> dict[str, Any]:
@@ -153,7 +154,7 @@ class TransactionalSettings(ProducerSettings):
 class ConsumerSettings(ClientSettings):
     """A recording consumer: a member of `group`, or a reader of fixed partitions if `assignment` is given.
 
-    `assignment` rows are (topic, partition, offset); offset may be -2 (beginning), -1 (end) or -1001 (stored).
+    `assignment` has rows of topic, partition and offset: -2 the beginning, -1 the end, -1001 the stored one.
     `commit`: `batch` after each batch was processed, `record` after each record (synchronous), `before`
     processing (a mistake on purpose), `auto` by librdkafka, or `never`.
     """
@@ -205,7 +206,7 @@ class ConsumerSettings(ClientSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class FinalSettings(ClientSettings):
-    """The final reader: reads each partition of `topics` to its high watermark within `deadline_s` seconds."""
+    """The final reader: reads each partition of `topics` to its high watermark, for `deadline_s` at most."""
 
     deadline_s: float = 60.0
 

@@ -1,4 +1,4 @@
-"""The status page: 8-byte words in a small mapped file that a client and the harness share, with no pipe between.
+"""The status page: 8-byte words in a small mapped file that a client and the harness share; no pipe between.
 
 The client writes its counters and state, the harness writes the control word and the mark. Each word has
 one writer and is stored whole, so a reader may look at any time, also after a `kill -9` of the client. The
@@ -93,8 +93,8 @@ class Counters(NamedTuple):
     errors: int
 
     def __str__(self) -> str:
-        told = ", ".join(f"{name} {value}" for name, value in self._asdict().items() if name != "state" and value)
-        return f"{self.state.name.lower()}{': ' if told else ''}{told}"
+        numbers = {name: value for name, value in self._asdict().items() if name != "state" and value}
+        return ", ".join([self.state.name.lower(), *(f"{name} {value}" for name, value in numbers.items())])
 
 
 class StatusPage:
@@ -112,7 +112,7 @@ class StatusPage:
         if fresh:
             self._words[Word.MAGIC] = MAGIC
         elif self._words[Word.MAGIC] != MAGIC:
-            raise BrokenRecording(f"{path} is not a status page: give each client incarnation a file of its own")
+            raise BrokenRecording(f"{path} is no status page: give each client incarnation a file of its own")
         self._lines = 0
         self._last: tuple[int, str] | None = None
 
