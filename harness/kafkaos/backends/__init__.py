@@ -1,0 +1,1 @@
+"""Backends that provision clusters: process (default), docker, external."""

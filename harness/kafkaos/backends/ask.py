@@ -1,0 +1,102 @@
+"""Ask one particular broker: Kafka's own requests over one connection, so that no client library picks the broker.
+
+kafka-python gives the messages of the protocol; the socket is ours.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+from typing import Any, Literal
+
+import kafka.protocol.admin
+import kafka.protocol.metadata
+from kafka.protocol.parser import KafkaProtocol
+
+from kafkaos.cluster import ClusterState, PartitionState
+
+
+def ask(address: str, request: Any, *, timeout_s: float, tls: ssl.SSLContext | None = None) -> Any:
+    """One request, one response. OSError (time-outs included) when that broker does not answer."""
+    host, _, port = address.rpartition(":")
+    with contextlib.ExitStack() as stack:
+        connection = stack.enter_context(socket.create_connection((host, int(port)), timeout_s))
+        if tls is not None:
+            connection = stack.enter_context(tls.wrap_socket(connection, server_hostname=host))
+            connection.settimeout(timeout_s)
+        protocol = KafkaProtocol(client_id="kafkaos-observer")
+        protocol.send_request(request)
+        connection.sendall(protocol.send_bytes())
+        while True:
+            data = connection.recv(1 << 16)
+            if not data:
+                raise ConnectionError(f"{address} closed the connection")
+            responses = protocol.receive_bytes(data)
+            if responses:
+                return responses[0][1]
+
+
+def metadata(address: str, topics: list[str] | None, *, timeout_s: float, tls: ssl.SSLContext | None) -> Any:
+    """The metadata of these topics (None: all) as that broker knows it."""
+    kind = kafka.protocol.metadata.MetadataRequest
+    wanted = None if topics is None else [kind.MetadataRequestTopic(topic_id=0, name=name, version=12) for name in topics]
+    request = kind(version=12, topics=wanted, allow_auto_topic_creation=False)
+    return ask(address, request, timeout_s=timeout_s, tls=tls)
+
+
+def merge(answers: dict[int, Any], *, alive: list[int], controller: int | None, brokers: list[int]) -> ClusterState:
+    """One state from several brokers' metadata: of each partition the one with the newest leader epoch.
+
+    An isolated broker goes on telling its old metadata, so a broker counts as fenced when a majority of those that
+    answered do not list it.
+    """
+    newest: dict[tuple[str, int], PartitionState] = {}
+    listed = dict.fromkeys(brokers, 0)
+    for answer in answers.values():
+        for broker in answer.brokers:
+            if broker.node_id in listed:
+                listed[broker.node_id] += 1
+        for topic in answer.topics:
+            for p in topic.partitions:
+                state = PartitionState(
+                    topic.name, p.partition_index, p.leader_id if p.leader_id >= 0 else None, p.leader_epoch,
+                    tuple(p.replica_nodes), tuple(p.isr_nodes),
+                )  # fmt: skip
+                known = newest.get((state.topic, state.partition))
+                if known is None or state.leader_epoch > known.leader_epoch or (
+                    state.leader_epoch == known.leader_epoch and len(state.isr) < len(known.isr)
+                ):
+                    newest[state.topic, state.partition] = state
+    fenced = tuple(b for b, count in listed.items() if 2 * count <= len(answers))
+    return ClusterState(
+        partitions=tuple(newest[key] for key in sorted(newest)),
+        controller=controller,
+        alive=tuple(alive),
+        answered=tuple(sorted(answers)),
+        fenced=fenced if answers else (),
+    )
+
+
+def quorum_leader(address: str, *, timeout_s: float, tls: ssl.SSLContext | None) -> tuple[int, int]:
+    """The active controller and its epoch, as that node's quorum knows it."""
+    kind = kafka.protocol.admin.DescribeQuorumRequest
+    topic = kind.TopicData(topic_name="__cluster_metadata", partitions=[kind.TopicData.PartitionData(partition_index=0, version=1)], version=1)
+    answer = ask(address, kind(version=1, topics=[topic]), timeout_s=timeout_s, tls=tls)
+    if answer.error_code or not answer.topics:
+        raise OSError(f"{address} did not describe the quorum: error {answer.error_code}")
+    partition = answer.topics[0].partitions[0]
+    if partition.error_code:
+        raise OSError(f"{address} did not describe the quorum: error {partition.error_code}")
+    return partition.leader_id, partition.leader_epoch
+
+
+def find_coordinator(
+    address: str, key: str, kind: Literal["group", "transaction"], *, timeout_s: float, tls: ssl.SSLContext | None
+) -> int | None:
+    """The coordinator's node id, or None while there is none."""
+    request = kafka.protocol.metadata.FindCoordinatorRequest(
+        version=4, key_type=0 if kind == "group" else 1, coordinator_keys=[key]
+    )
+    found = ask(address, request, timeout_s=timeout_s, tls=tls).coordinators[0]
+    return None if found.error_code else int(found.node_id)

@@ -1,0 +1,131 @@
+"""Addresses: each cluster has a loopback subnet 127.C.S.D of its own, S the reader's node id (0 a client), D the node's.
+
+So every node keeps its address for the cluster's life, several clusters side by side never collide, and each direction
+of each pair of nodes has an address at which a relay can listen. Where the system has only 127.0.0.1 (macOS without
+aliases) that is used for all with a port a node.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import shutil
+import socket
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from kafkaos.backends.places import state_folder, try_lock
+from kafkaos.errors import SetupFailed
+
+FIRST_SUBNET, LAST_SUBNET = 2, 250
+# Below Linux's ephemeral range (32768-60999), so that no outgoing connection takes one.
+PORT_BASES = (19092, 21092, 23092, 25092, 27092, 29092)
+
+
+@dataclass(frozen=True)
+class Subnet:
+    """A reserved subnet: the lock is freed by the kernel when this process ends."""
+
+    number: int
+    lock: int
+    client_port: int
+    broker_port: int
+    controller_port: int
+
+    def address(self, reader: int, node: int) -> str:
+        return f"127.{self.number}.{reader}.{node}"
+
+    @property
+    def folder(self) -> Path:
+        return state_folder() / f"cluster-{self.number}"
+
+    def free(self) -> None:
+        """Remove the cluster's folder (keys, data) and give the subnet back."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            os.close(self.lock)
+
+
+def reserve(node_ids: Iterable[int], *, client_port: int | None, rng: random.Random) -> Subnet:
+    """A subnet on which all ports of all nodes are free. SetupFailed names the port and who has it."""
+    ids = list(node_ids)
+    if sys.platform != "linux":
+        raise SetupFailed(
+            "the process backend needs the whole loopback range 127.0.0.0/8, which only Linux has: use --kafka-backend docker"
+        )
+    numbers = list(range(FIRST_SUBNET, LAST_SUBNET + 1))
+    rng.shuffle(numbers)
+    busy: tuple[str, int] | None = None
+    for number in numbers:
+        lock = try_lock(state_folder() / f"subnet-{number}.lock")
+        if lock is None:
+            continue
+        # Whoever had this number is dead: what is left of it is stale.
+        shutil.rmtree(state_folder() / f"cluster-{number}", ignore_errors=True)
+        for base in PORT_BASES:
+            ports = (client_port or base, base + 1, base + 2)
+            busy = _first_busy(number, ids, ports)
+            if busy is None:
+                subnet = Subnet(number, lock, *ports)
+                subnet.folder.mkdir(mode=0o700)
+                return subnet
+            if busy[1] == client_port:
+                break
+        os.close(lock)
+        if busy is not None and busy[1] == client_port and _is_wildcard(client_port):
+            break
+    if busy is None:
+        raise SetupFailed("all loopback subnets are in use by clusters of this user: end some of them (`kafkaos heal` shows them)")
+    address, port = busy
+    raise SetupFailed(f"port {port} is in use at {address}{_owner(port)}: end that program or choose another client_port")
+
+
+def sweep() -> list[Path]:
+    """Remove the folders of clusters whose harness is gone; the removed ones."""
+    removed = []
+    for folder in sorted(state_folder().glob("cluster-*")):
+        lock = try_lock(state_folder() / f"subnet-{folder.name.removeprefix('cluster-')}.lock")
+        if lock is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+            os.close(lock)
+            removed.append(folder)
+    return removed
+
+
+def _first_busy(number: int, ids: list[int], ports: Iterable[int]) -> tuple[str, int] | None:
+    for node in ids:
+        for port in ports:
+            address = f"127.{number}.{node}.{node}"
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                try:
+                    probe.bind((address, port))
+                except PermissionError:
+                    raise SetupFailed(f"port {port} needs root: choose a client_port of 1024 or higher") from None
+                except OSError:
+                    return address, port
+    return None
+
+
+def _is_wildcard(port: int | None) -> bool:
+    return any(c.laddr.port == port and c.laddr.ip in ("0.0.0.0", "::") for c in _listeners())
+
+
+def _owner(port: int) -> str:
+    for connection in _listeners():
+        if connection.laddr.port == port and connection.pid:
+            with contextlib.suppress(psutil.Error):
+                return f" by {psutil.Process(connection.pid).name()} (pid {connection.pid})"
+    return ""
+
+
+def _listeners() -> list[psutil._common.sconn]:
+    try:
+        return [c for c in psutil.net_connections("tcp") if c.status == psutil.CONN_LISTEN]
+    except psutil.AccessDenied:
+        return []

@@ -1,0 +1,416 @@
+"""The process backend: real brokers as child processes, no Docker, no root, no installed Java."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import ssl
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from kafkaos.backends import kraft, network
+from kafkaos.backends.ask import find_coordinator, merge, metadata, quorum_leader
+from kafkaos.backends.jars import Progress, kafka_jars
+from kafkaos.backends.java import find_java
+from kafkaos.backends.jvm import Jvm
+from kafkaos.backends.places import locked
+from kafkaos.backends.processes import Process, Supervisor
+from kafkaos.backends.ready import round_trip, wait_until
+from kafkaos.cluster import ClusterState, Node
+from kafkaos.errors import KafkaosError, SetupFailed, WaitExpired, WrongUse
+from kafkaos.spec import ClusterSpec
+from kafkaos.tls.material import TlsMaterial, issue
+from kafkaos.tls.profiles import load_profile
+
+T = TypeVar("T")
+
+START_DEADLINE_S = 90.0
+STOP_GRACE_S = 20.0
+CACHE_DUMP_DEADLINE_S = 120.0
+ASK_TIMEOUT_S = 2.0
+ADMIN_TIMEOUT_S = 30.0
+
+
+class ProcessCluster:
+    """A cluster whose nodes are children of the warden. Use `start_cluster`."""
+
+    backend = "process"
+
+    def __init__(
+        self, spec: ClusterSpec, *, supervisor: Supervisor, jvm: Jvm, subnet: network.Subnet, log_folder: Path
+    ) -> None:
+        self._spec = spec
+        self._supervisor = supervisor
+        self._jvm = jvm
+        self._subnet = subnet
+        self._log_folder = log_folder
+        self._nodes = kraft.plan_nodes(spec, subnet)
+        self._processes: dict[int, Process] = {}
+        self._paused: set[int] = set()
+        self._tls: TlsMaterial | None = None
+        self._record_cache: Path | None = None
+        self.cluster_id = kraft.new_cluster_id()
+        self.dirty = False
+        """Set by whoever broke something that a health check does not see."""
+
+    # what it is
+
+    @property
+    def spec(self) -> ClusterSpec:
+        return self._spec
+
+    @property
+    def nodes(self) -> Sequence[Node]:
+        return self._nodes
+
+    @property
+    def brokers(self) -> list[Node]:
+        return [node for node in self._nodes if node.is_broker]
+
+    @property
+    def log_folder(self) -> Path:
+        return self._log_folder
+
+    @property
+    def jvm(self) -> Jvm:
+        return self._jvm
+
+    @property
+    def tls(self) -> TlsMaterial | None:
+        """The cluster's TLS files; None for plaintext."""
+        return self._tls
+
+    def node(self, node_id: int) -> Node:
+        for node in self._nodes:
+            if node.id == node_id:
+                return node
+        raise WrongUse(f"cluster {self.spec.name} has no node {node_id}; there are: {[n.id for n in self._nodes]}")
+
+    @property
+    def bootstrap(self) -> str:
+        return ",".join(node.client_address for node in self.brokers)
+
+    def client_config(self, client: str = "client") -> dict[str, str]:
+        security = {"security.protocol": "PLAINTEXT"} if self._tls is None else self._tls.client(client).librdkafka()
+        return {"bootstrap.servers": self.bootstrap, **security}
+
+    def java_config(self, client: str = "client") -> dict[str, str]:
+        security = (
+            {"security.protocol": "PLAINTEXT"} if self._tls is None else self._tls.client(client).java_properties()
+        )
+        return {"bootstrap.servers": self.bootstrap, **security}
+
+    def files(self, node_id: int) -> kraft.NodeFiles:
+        return kraft.NodeFiles(self._subnet.folder / self.node(node_id).name)
+
+    def data_folder(self, node_id: int) -> Path:
+        return self.files(node_id).data
+
+    def log_path(self, node_id: int) -> Path:
+        return self._log_folder / f"{self.node(node_id).name}.log"
+
+    def properties(self, node_id: int) -> dict[str, str]:
+        """The node's server.properties as given to it, without passwords."""
+        wired = self._server_properties(self.node(node_id))
+        return {key: "[hidden]" if "password" in key else value for key, value in wired.items()}
+
+    # starting
+
+    def prepare(self) -> None:
+        """Write every node's files: keys, properties, hosts, formatted storage."""
+        self._supervisor.guard(self._subnet.folder)
+        if self.spec.security != "plain":
+            hosts = {
+                node.name: [node.name, self._subnet.address(0, node.id), self._subnet.address(node.id, node.id)]
+                for node in self._nodes
+            }
+            profile = load_profile(self.spec.security)
+            self._tls = issue(profile, folder=self._subnet.folder / "tls", hosts=hosts, clients=["client"])
+        checkpoint = kraft.bootstrap_checkpoint(self._jvm)
+        for node in self._nodes:
+            files = self.files(node.id)
+            files.folder.mkdir(mode=0o700)
+            files.hosts.write_text(kraft.hosts_lines(node, self._nodes, self._subnet))
+            kraft.write_properties(files.properties, self._server_properties(node))
+            kraft.format_storage(files.data, cluster_id=self.cluster_id, node_id=node.id, checkpoint=checkpoint)
+
+    def _server_properties(self, node: Node) -> dict[str, str]:
+        tls: dict[str, str] = {}
+        if self._tls is not None:
+            own = self._tls.nodes[node.name]
+            tls = {**own.internal_properties, **own.listener_properties("client")}
+        return kraft.server_properties(self.spec, node, self._nodes, self._subnet, self.files(node.id), tls)
+
+    def start(self, node_id: int) -> None:
+        """Start a node that does not run; it does not wait until the node is ready."""
+        if self.is_running(node_id):
+            return
+        node, files = self.node(node_id), self.files(node_id)
+        command = self._jvm.command(
+            "kafka.Kafka",
+            str(files.properties),
+            heap_mb=self.spec.heap_mb,
+            hosts_file=files.hosts,
+            record_cache=self._record_cache,
+        )
+        environment = {k: v for k, v in os.environ.items() if k not in ("KAFKA_OPTS", "JAVA_TOOL_OPTIONS", "CLASSPATH")}
+        self._paused.discard(node_id)
+        self._processes[node_id] = self._supervisor.spawn(
+            command, name=node.name, log_path=self.log_path(node_id), cwd=files.folder, env=environment
+        )
+
+    def start_all(self) -> None:
+        """All nodes side by side, then a record produced and read through every broker's partition."""
+        for node in self._nodes:
+            self.start(node.id)
+        round_trip(
+            self.client_config(), brokers=len(self.brokers), timeout_s=START_DEADLINE_S, still_possible=self._check_alive
+        )
+
+    def _check_alive(self) -> None:
+        for node_id, process in self._processes.items():
+            if process.poll() is not None:
+                raise SetupFailed(
+                    f"{self.node(node_id).name} ended with status {process.poll()} while starting: {self._last_error(node_id)}; "
+                    f"its log: {self.log_path(node_id)}"
+                )
+
+    def _last_error(self, node_id: int) -> str:
+        lines = self.log_path(node_id).read_text(errors="replace").splitlines()
+        telling = [line for line in lines if "ERROR" in line or "FATAL" in line or "Exception" in line]
+        return (telling or lines or ["no output"])[-1 if not telling else 0][:300]
+
+    # what faults do
+
+    def is_running(self, node_id: int) -> bool:
+        process = self._processes.get(node_id)
+        return process is not None and process.poll() is None
+
+    def kill(self, node_id: int) -> None:
+        """SIGKILL, and wait until the process is gone."""
+        if self.is_running(node_id):
+            self._processes[node_id].signal(signal.SIGKILL)
+            self._processes[node_id].wait(10)
+        self._paused.discard(node_id)
+
+    def stop(self, node_id: int, *, grace_s: float = STOP_GRACE_S) -> bool:
+        """Controlled shutdown; killed after `grace_s`. True if the broker ended by itself."""
+        if not self.is_running(node_id):
+            return True
+        self._paused.discard(node_id)
+        return self._processes[node_id].end(grace_s) != -signal.SIGKILL
+
+    def pause(self, node_id: int) -> None:
+        self._processes[node_id].signal(signal.SIGSTOP)
+        self._paused.add(node_id)
+
+    def resume(self, node_id: int) -> None:
+        self._processes[node_id].signal(signal.SIGCONT)
+        self._paused.discard(node_id)
+
+    def is_paused(self, node_id: int) -> bool:
+        return node_id in self._paused
+
+    def pid(self, node_id: int) -> int:
+        return self._processes[node_id].pid
+
+    # what it knows of itself
+
+    @cached_property
+    def _admin(self) -> AdminClient:
+        return AdminClient({**self.client_config(), "log_level": 0, "socket.connection.setup.timeout.ms": 3000})
+
+    @cached_property
+    def _observer_tls(self) -> ssl.SSLContext | None:
+        if self._tls is None:
+            return None
+        files = self._tls.client("client")
+        context = ssl.create_default_context(cafile=str(files.ca_pem))
+        context.load_cert_chain(files.certificate_pem, files.key_pem)
+        return context
+
+    def create_topic(
+        self,
+        name: str,
+        *,
+        partitions: int = 1,
+        replication_factor: int | None = None,
+        config: Mapping[str, str] | None = None,
+    ) -> str:
+        copies = replication_factor or min(3, len(self.brokers))
+        if copies > len(self.brokers):
+            raise WrongUse(
+                f"topic {name} wants {copies} replicas, but cluster {self.spec.name} has {len(self.brokers)} broker(s)"
+            )
+        topic = NewTopic(name, num_partitions=partitions, replication_factor=copies, config=dict(config or {}))
+        self._admin.create_topics([topic], operation_timeout=ADMIN_TIMEOUT_S)[name].result(ADMIN_TIMEOUT_S)
+
+        def complete() -> bool:
+            states = [s for s in self.observe([name]).partitions if s.leader is not None]
+            return len(states) == partitions and all(len(s.isr) == copies for s in states)
+
+        wait_until(complete, timeout_s=ADMIN_TIMEOUT_S, what=f"topic {name} has a leader and a full ISR everywhere")
+        return name
+
+    def delete_topic(self, name: str) -> None:
+        self._admin.delete_topics([name], operation_timeout=ADMIN_TIMEOUT_S)[name].result(ADMIN_TIMEOUT_S)
+
+    def admin(self) -> AdminClient:
+        """A confluent-kafka admin client with all rights."""
+        return self._admin
+
+    def alive(self) -> list[int]:
+        return [n.id for n in self._nodes if self.is_running(n.id) and not self.is_paused(n.id)]
+
+    def observe(self, topics: Sequence[str] | None = None) -> ClusterState:
+        """Ask each living broker, side by side; of each partition the newest leader epoch counts."""
+        alive = self.alive()
+        wanted = None if topics is None else list(topics)
+        answers = self._ask_all(
+            lambda node: metadata(node.client_address, wanted, timeout_s=ASK_TIMEOUT_S, tls=self._observer_tls)
+        )
+        return merge(answers, alive=alive, controller=self.controller(), brokers=[b.id for b in self.brokers])
+
+    def controller(self) -> int | None:
+        """The quorum's leader: the one with the highest epoch of all that the brokers know."""
+        voters = [n.id for n in self._nodes if n.is_controller]
+        if len(voters) == 1:
+            return voters[0] if voters[0] in self.alive() else None
+        answers = self._ask_all(
+            lambda node: quorum_leader(node.client_address, timeout_s=ASK_TIMEOUT_S, tls=self._observer_tls)
+        )
+        if not answers:
+            return None
+        leader, _ = max(answers.values(), key=lambda answer: answer[1])
+        return leader if leader in self.alive() else None
+
+    def _ask_all(self, question: Callable[[Node], T]) -> dict[int, T]:
+        targets = [node for node in self.brokers if node.id in self.alive()]
+        if not targets:
+            return {}
+
+        def one(node: Node) -> T | None:
+            try:
+                return question(node)
+            except OSError:
+                return None
+
+        with ThreadPoolExecutor(len(targets)) as pool:
+            answers = zip(targets, pool.map(one, targets), strict=True)
+            return {node.id: answer for node, answer in answers if answer is not None}
+
+    def coordinator(self, key: str, *, kind: Literal["group", "transaction"] = "group") -> int:
+        found: list[int] = []
+
+        def known() -> bool:
+            answers = self._ask_all(
+                lambda node: find_coordinator(
+                    node.client_address, key, kind, timeout_s=ASK_TIMEOUT_S, tls=self._observer_tls
+                )
+            )
+            found[:] = [c for c in answers.values() if c is not None and c in self.alive()]
+            return bool(found)
+
+        wait_until(known, timeout_s=ADMIN_TIMEOUT_S, what=f"{kind} {key} has a coordinator")
+        return max(set(found), key=found.count)
+
+    def wait_healthy(self, *, timeout_s: float = 60.0) -> None:
+        def healthy() -> bool:
+            state = self.observe()
+            return (
+                len(state.alive) == len(self._nodes)
+                and len(state.answered) == len(self.brokers)
+                and not state.fenced
+                and state.controller is not None
+                and all(p.leader is not None and set(p.isr) == set(p.replicas) for p in state.partitions)
+            )
+
+        try:
+            wait_until(healthy, timeout_s=timeout_s, what=f"cluster {self.spec.name} is healthy")
+        except WaitExpired as expired:
+            raise WaitExpired(f"{expired}; last seen: {self.observe()}") from None
+
+    def close(self) -> None:
+        """End every node (killed: nothing of it is needed any more) and remove its files."""
+        for process in self._processes.values():
+            process.signal(signal.SIGKILL)
+        for process in self._processes.values():
+            process.wait(10)
+        self.__dict__.pop("_admin", None)
+        self._subnet.free()
+        try:
+            self._supervisor.unguard(self._subnet.folder)
+        except KafkaosError:
+            pass  # the warden is gone, and with it the guard
+
+    def record_start_cache(self, output: Path) -> None:
+        """Run once with the JVM's recorder on, and wait until it has written `output`."""
+        self._record_cache = output
+        self.prepare()
+        self.start_all()
+        process = self._processes[1]
+        process.signal(signal.SIGTERM)
+        process.wait(CACHE_DUMP_DEADLINE_S)
+
+
+def start_cluster(
+    spec: ClusterSpec,
+    *,
+    supervisor: Supervisor,
+    log_folder: Path,
+    java_home: str | None = None,
+    progress: Progress = lambda _: None,
+    rng: random.Random | None = None,
+) -> ProcessCluster:
+    """Provision and start; ready means that a record was produced and read. SetupFailed tells what the machine lacks."""
+    jvm = Jvm(find_java(java_home), kafka_jars(spec.kafka, progress))
+    kraft.bootstrap_checkpoint(jvm)
+    rng = rng or random.Random(os.getpid())
+    _ensure_start_cache(jvm, supervisor, log_folder, progress, rng)
+    cluster = _make(spec, supervisor, jvm, log_folder, rng)
+    progress(f"starting {spec.name}: {len(cluster.nodes)} JVM(s)")
+    began = time.monotonic()
+    try:
+        cluster.prepare()
+        cluster.start_all()
+    except BaseException:
+        cluster.close()
+        raise
+    progress(f"{spec.name} is ready after {time.monotonic() - began:.1f} s")
+    return cluster
+
+
+def _make(
+    spec: ClusterSpec, supervisor: Supervisor, jvm: Jvm, log_folder: Path, rng: random.Random
+) -> ProcessCluster:
+    subnet = network.reserve(kraft.node_ids(spec), client_port=spec.client_port, rng=rng)
+    return ProcessCluster(spec, supervisor=supervisor, jvm=jvm, subnet=subnet, log_folder=log_folder)
+
+
+def _ensure_start_cache(
+    jvm: Jvm, supervisor: Supervisor, log_folder: Path, progress: Progress, rng: random.Random
+) -> None:
+    if not jvm.can_cache or jvm.cache.exists():
+        return
+    with locked(jvm.jars.folder / "start-cache.lock"):
+        if jvm.cache.exists():
+            return
+        progress("recording the start-up cache (once per Java and Kafka version, about 15 s)")
+        pending = jvm.cache.with_suffix(f".{os.getpid()}.aot")
+        spec = ClusterSpec(name="start-cache", security="mtls", kafka=jvm.jars.version)
+        cluster = _make(spec, supervisor, jvm, log_folder / "start-cache", rng)
+        try:
+            cluster.record_start_cache(pending)
+        finally:
+            cluster.close()
+        if pending.exists():
+            os.replace(pending, jvm.cache)
+        else:
+            progress("this Java wrote no start-up cache; starts will be slower")

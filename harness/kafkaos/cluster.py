@@ -1,0 +1,143 @@
+"""What a cluster is to the rest of kafkaos: small protocols, one for each capability.
+
+A backend implements `Cluster` and those capabilities that it has; faults ask with `isinstance`. What a cluster's
+state is (leaders, ISR, epochs) is never one broker's word: `observe` asks each and takes the newest epoch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol, runtime_checkable
+
+from kafkaos.spec import ClusterSpec
+
+Role = Literal["broker", "controller", "combined"]
+
+
+@dataclass(frozen=True)
+class Node:
+    """A broker or a controller: its Kafka node id and the address at which clients reach it."""
+
+    id: int
+    name: str
+    role: Role
+    client_address: str
+    """`host:port` of the client listener; empty for a node that is a controller only."""
+
+    @property
+    def is_broker(self) -> bool:
+        return self.role != "controller"
+
+    @property
+    def is_controller(self) -> bool:
+        return self.role != "broker"
+
+
+@dataclass(frozen=True)
+class PartitionState:
+    """One partition as the newest metadata tells it; leader None while it has none."""
+
+    topic: str
+    partition: int
+    leader: int | None
+    leader_epoch: int
+    replicas: tuple[int, ...]
+    isr: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class ClusterState:
+    """What the brokers said, merged by leader epoch."""
+
+    partitions: tuple[PartitionState, ...]
+    controller: int | None
+    alive: tuple[int, ...]
+    """Nodes whose process runs and is not paused."""
+    answered: tuple[int, ...] = ()
+    """Brokers that answered the question."""
+    fenced: tuple[int, ...] = field(default=())
+    """Brokers that no answer counts as registered and unfenced."""
+
+    def partition(self, topic: str, partition: int) -> PartitionState | None:
+        for state in self.partitions:
+            if state.topic == topic and state.partition == partition:
+                return state
+        return None
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class Cluster(Protocol):
+    """A running cluster."""
+
+    @property
+    def spec(self) -> ClusterSpec: ...
+    @property
+    def nodes(self) -> Sequence[Node]: ...
+    @property
+    def log_folder(self) -> Path: ...
+    def node(self, node_id: int) -> Node: ...
+    def client_config(self, client: str = "client") -> dict[str, str]:
+        """librdkafka properties for a client that may do everything; secrets stay in files."""
+        ...
+
+    def java_config(self, client: str = "client") -> dict[str, str]:
+        """The same for Java clients."""
+        ...
+
+    def create_topic(
+        self, name: str, *, partitions: int = 1, replication_factor: int | None = None, config: Mapping[str, str] | None = None
+    ) -> str:
+        """Create a topic and wait until every partition has a leader and its full ISR."""
+        ...
+
+    def observe(self, topics: Sequence[str] | None = None) -> ClusterState: ...
+    def coordinator(self, key: str, *, kind: Literal["group", "transaction"] = "group") -> int:
+        """The broker that coordinates a group or a transactional id."""
+        ...
+
+    def wait_healthy(self, *, timeout_s: float) -> None:
+        """Every node runs, every broker is registered, no partition lacks a leader or a replica; WaitExpired."""
+        ...
+
+
+@runtime_checkable
+class Killable(Protocol):
+    """Can end a node at once and start it again with its data and its address."""
+
+    def kill(self, node_id: int) -> None: ...
+    def start(self, node_id: int) -> None: ...
+    def is_running(self, node_id: int) -> bool: ...
+
+
+@runtime_checkable
+class Stoppable(Protocol):
+    """Can stop a node in order (controlled shutdown); killed after `grace_s` seconds. True if it ended in order."""
+
+    def stop(self, node_id: int, *, grace_s: float) -> bool: ...
+
+
+@runtime_checkable
+class Pausable(Protocol):
+    """Can freeze a node, as a long garbage collection or a stalled host would."""
+
+    def pause(self, node_id: int) -> None: ...
+    def resume(self, node_id: int) -> None: ...
+    def is_paused(self, node_id: int) -> bool: ...
+
+
+@runtime_checkable
+class HasLogs(Protocol):
+    """Keeps the log of each node as a file."""
+
+    def log_path(self, node_id: int) -> Path: ...
+
+
+@runtime_checkable
+class HasFiles(Protocol):
+    """The data folder of a node can be read and, while the node is down, changed."""
+
+    def data_folder(self, node_id: int) -> Path: ...

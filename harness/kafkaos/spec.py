@@ -1,0 +1,62 @@
+"""What a cluster is to be: one TOML file, read strictly."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from kafkaos.errors import WrongUse
+from kafkaos.shipped import near, read_toml, shipped
+
+DEFAULT_KAFKA_VERSION = "4.3.1"
+
+
+class ClusterSpec(BaseModel):
+    """A cluster file. Keys that it does not have are an error that names the nearest one."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = ""
+    description: str = ""
+    brokers: int = Field(default=1, ge=1, le=9)
+    controllers: Literal["own", "combined"] = "combined"
+    """`own`: one controller in a JVM of its own, so that two dead brokers of three are not a dead quorum."""
+    security: str = "plain"
+    """`plain`, or the name of a TLS profile."""
+    kafka: str = DEFAULT_KAFKA_VERSION
+    timeouts: Literal["short", "production"] = "short"
+    """`short` sessions and lags make runs fast; `production` leaves Kafka's own."""
+    client_port: int | None = Field(default=None, ge=1, le=65535)
+    """The port for clients; without it a free one is chosen."""
+    heap_mb: int = Field(default=256, ge=96)
+    properties: dict[str, str | int | float | bool] = Field(default_factory=dict)
+    """Any other server property; wins over those of kafkaos."""
+
+    @model_validator(mode="after")
+    def _properties_do_not_break_the_wiring(self) -> ClusterSpec:
+        taken = {"node.id", "process.roles", "listeners", "advertised.listeners", "log.dirs", "controller.quorum.voters"}
+        clash = sorted(taken & self.properties.keys())
+        if clash:
+            raise ValueError(f"{', '.join(clash)} cannot be set: kafkaos wires the nodes itself")
+        return self
+
+
+def cluster_names() -> list[str]:
+    """The clusters that kafkaos ships."""
+    return sorted(path.stem for path in shipped("clusters").glob("*.toml"))
+
+
+def load_spec(name_or_path: str) -> ClusterSpec:
+    """A shipped cluster by name, or a TOML file by path; WrongUse naming file, key and the nearest valid one."""
+    path = Path(name_or_path)
+    if path.suffix != ".toml":
+        path = shipped("clusters") / f"{name_or_path}.toml"
+        if not path.exists():
+            raise WrongUse(
+                f"There is no cluster `{name_or_path}`{near(name_or_path, cluster_names())} "
+                "A file of your own is given by its path, ending in .toml."
+            )
+    spec = read_toml(path, ClusterSpec)
+    return spec if spec.name else spec.model_copy(update={"name": path.stem})
