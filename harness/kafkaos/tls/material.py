@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
-
-from cryptography import x509
 
 from kafkaos.errors import WrongUse
 from kafkaos.shipped import near
@@ -15,46 +12,7 @@ from kafkaos.tls import stores
 from kafkaos.tls.authority import Authority, Leaf, principal
 from kafkaos.tls.private import private_folder, write_private
 from kafkaos.tls.profiles import Profile
-
-Properties = dict[str, str]
-
-
-@dataclass(frozen=True)
-class JavaStores:
-    """A PKCS12 keystore and truststore side by side, and their one password."""
-
-    keystore: Path
-    truststore: Path
-    password: str
-
-    @classmethod
-    def write(
-        cls, leaf: Leaf, trusted: Iterable[x509.Certificate], *, folder: Path, alias: str, password: str
-    ) -> Self:
-        """Makes both stores in the folder; stores that are there are replaced, each in one step."""
-        key, trust = folder / "keystore.p12", folder / "truststore.p12"
-        write_private(key, stores.keystore(leaf, alias=alias, password=password))
-        write_private(trust, stores.truststore(trusted, password=password))
-        return cls(key, trust, password)
-
-    @property
-    def keystore_properties(self) -> Properties:
-        """`ssl.keystore.*` and `ssl.key.password`."""
-        return {
-            "ssl.keystore.location": str(self.keystore),
-            "ssl.keystore.type": "PKCS12",
-            "ssl.keystore.password": self.password,
-            "ssl.key.password": self.password,
-        }
-
-    @property
-    def truststore_properties(self) -> Properties:
-        """`ssl.truststore.*`."""
-        return {
-            "ssl.truststore.location": str(self.truststore),
-            "ssl.truststore.type": "PKCS12",
-            "ssl.truststore.password": self.password,
-        }
+from kafkaos.tls.stores import JavaStores, Properties
 
 
 @dataclass(frozen=True)
