@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
+import uuid
 from typing import Any, Literal
 
 import kafka.protocol.admin
@@ -15,6 +16,9 @@ import kafka.protocol.metadata
 from kafka.protocol.parser import KafkaProtocol
 
 from kafkaos.cluster import ClusterState, PartitionState
+
+
+NO_TOPIC_ID = uuid.UUID(int=0)
 
 
 def ask(address: str, request: Any, *, timeout_s: float, tls: ssl.SSLContext | None = None) -> Any:
@@ -40,7 +44,7 @@ def ask(address: str, request: Any, *, timeout_s: float, tls: ssl.SSLContext | N
 def metadata(address: str, topics: list[str] | None, *, timeout_s: float, tls: ssl.SSLContext | None) -> Any:
     """The metadata of these topics (None: all) as that broker knows it."""
     kind = kafka.protocol.metadata.MetadataRequest
-    wanted = None if topics is None else [kind.MetadataRequestTopic(topic_id=0, name=name, version=12) for name in topics]
+    wanted = None if topics is None else [kind.MetadataRequestTopic(topic_id=NO_TOPIC_ID, name=name, version=12) for name in topics]
     request = kind(version=12, topics=wanted, allow_auto_topic_creation=False)
     return ask(address, request, timeout_s=timeout_s, tls=tls)
 

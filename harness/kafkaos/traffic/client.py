@@ -80,6 +80,7 @@ class ClientHandle(Generic[S]):
         self._page: StatusPage | None = None
         self._mark = 0
         self._incarnation = -1
+        self._killed = False
         self._earlier: dict[Word, int] = {}
         self.settings = settings
 
@@ -130,6 +131,7 @@ class ClientHandle(Generic[S]):
         if self.running:
             raise WrongUse(f"client {self.name!r} runs already: use restart() or a second client")
         self._keep_counters()
+        self._killed = False
         self._incarnation += 1
         folder = self._around.folder
         self.settings = replace(
@@ -156,12 +158,13 @@ class ClientHandle(Generic[S]):
         )
 
     def stop(self, *, timeout_s: float = STOP_DEADLINE_S) -> int:
-        """Ask for a graceful stop and wait; a client that does not end in time is killed and WaitExpired raised.
+        """Ask for a graceful stop and wait; one that does not end in time is killed and WaitExpired raised.
 
-        Returns the exit status: 0, or 3 if the Kafka client had died before (fatal).
+        Returns the exit status: 0, or 3 if the Kafka client had died before (fatal), or that of `kill`.
+        Raises SetupFailed if the process crashed by itself: its recording then lacks what it did not see.
         """
-        if self._process is None or not self.running:
-            return 0 if self._process is None else self._process.poll() or 0
+        if self._process is None:
+            return 0
         self._process.signal(signal.SIGCONT)
         self._process.signal(signal.SIGTERM)
         try:
@@ -169,13 +172,14 @@ class ClientHandle(Generic[S]):
         except WaitExpired:
             self.kill()
             raise WaitExpired(self._told(f"did not stop within {timeout_s:g} s and was killed")) from None
-        if status not in (0, EXIT_FATAL):
-            raise SetupFailed(self._told(f"ended with status {status}; see {self.log_path}"))
+        if status not in (0, EXIT_FATAL) and not self._killed:
+            raise SetupFailed(self._told(f"crashed with status {status}; see {self.log_path}"))
         return status
 
     def kill(self) -> None:
         """kill -9; what the client knew and had not done is lost, its recording is not."""
         if self._process is not None and self.running:
+            self._killed = True
             self._process.signal(signal.SIGKILL)
             self._process.wait(KILL_DEADLINE_S)
 

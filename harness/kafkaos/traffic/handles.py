@@ -141,7 +141,7 @@ class FinalHandle(ClientHandle[FinalSettings]):
     module = "kafkaos.traffic.final"
 
     def read_all(self) -> None:
-        """Start it and wait for its end, a little longer than its own deadline. What it missed the rows tell."""
+        """Start it and wait for its end (its own deadline and a little). What it missed, the rows tell."""
         self.start()
         deadline_s = self.settings.deadline_s + STOP_DEADLINE_S
         status = self.wait_ended(timeout_s=deadline_s)

@@ -3,10 +3,10 @@
 The client library does not tell whether a message may have been persisted, so it must follow from facts:
 
 - An error raised by `produce()` itself: the message never entered the client. Always `fail`.
-- An error in a delivery report, of a kind that the broker checks before it appends: proof only for the
-  attempt that it answers. librdkafka re-sends after NOT_LEADER and its like even with `retries=0`, and such
-  an earlier attempt may have been appended. But it never re-sends before `retry.backoff.ms` (less 20 %
-  jitter) has passed, so an answer that came sooner than half of that belongs to the first and only attempt.
+- An error in a delivery report that only a broker says, and before it appends: proof for the attempt that it
+  answers. librdkafka re-sends after NOT_LEADER and its like even with `retries=0`, and such an earlier
+  attempt may have been appended. But it never re-sends before `retry.backoff.ms` (less 20 % jitter) has
+  passed, so an answer that came sooner than half of that belongs to the first and only attempt.
 - Anything else: `info`.
 """
 
@@ -30,17 +30,11 @@ BEFORE_APPEND: Final[dict[int, str]] = {
     KafkaError.INVALID_RECORD: "the leader validates records (compacted topics want keys) before it appends",
     KafkaError.INVALID_TIMESTAMP: "the leader checks the time stamps before it appends",
     KafkaError.INVALID_REQUIRED_ACKS: "the broker checks acks before it looks at the records",
-    KafkaError.TOPIC_AUTHORIZATION_FAILED: "the broker authorizes the topic before it appends",
-    KafkaError.CLUSTER_AUTHORIZATION_FAILED: "the broker authorizes idempotent writes before it appends",
-    KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED: "the broker authorizes the id before it appends",
     KafkaError.UNSUPPORTED_FOR_MESSAGE_FORMAT: "the leader checks the format before it appends",
     KafkaError.UNSUPPORTED_COMPRESSION_TYPE: "the leader checks the codec before it appends",
     KafkaError.POLICY_VIOLATION: "a policy is asked before anything is appended",
     KafkaError.INVALID_PRODUCER_EPOCH: "the leader compares the producer's epoch before it appends",
     KafkaError.UNKNOWN_PRODUCER_ID: "the leader looks up the producer's state before it appends",
-    KafkaError._UNKNOWN_TOPIC: "the client found no such topic and sent nothing",
-    KafkaError._UNKNOWN_PARTITION: "the client found no such partition and sent nothing",
-    KafkaError._PURGE_QUEUE: "purged from the client's own queue, before it was sent",
 }
 
 # Errors that look definite and are not: kept here so that nobody adds them above.
@@ -49,6 +43,11 @@ IN_DOUBT: Final[dict[int, str]] = {
     KafkaError._TIMED_OUT: "the request may have been carried out, only its answer is missing",
     KafkaError._TRANSPORT: "the connection was lost, perhaps after the request arrived",
     KafkaError._PURGE_INFLIGHT: "it was on its way to the broker",
+    KafkaError._PURGE_QUEUE: "it may lie in the queue again after a first attempt",
+    KafkaError._UNKNOWN_TOPIC: "said of queued messages as well that wait for their second attempt",
+    KafkaError._UNKNOWN_PARTITION: "said of queued messages as well that wait for their second attempt",
+    KafkaError.TOPIC_AUTHORIZATION_FAILED: "the client says it by itself too, of messages to be sent again",
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED: "the client says it by itself too, of messages to be sent again",
     KafkaError._DESTROY: "the client ended with the message in flight",
     KafkaError._FATAL: "purged after a fatal error; an earlier attempt may have been appended",
     KafkaError.REQUEST_TIMED_OUT: "the leader appended it and waited for its followers in vain",

@@ -22,7 +22,7 @@ class Pace:
         if passed_s < TICK_S:
             return 0
         self._then_s = now_s
-        self._owed = min(self._owed + passed_s * self._rate, max(1.0, self._rate * CATCH_UP_S))
+        self._owed = min(self._owed + passed_s * self._rate, 1.0 + self._rate * CATCH_UP_S)
         count = min(int(self._owed), at_most)
         self._owed -= count
         return count

@@ -1,7 +1,7 @@
 """The recording transactional producer as a process: `python -m kafkaos.traffic.transactional SETTINGS.json`.
 
-BEGIN and END rows carry the transaction's id (client number << 40 | count), as do its sends. END is `ok` for a
-confirmed commit, `fail` for a confirmed abort, and stays `info` where neither was confirmed: the next
+BEGIN and END rows carry the transaction's id (client number << 40 | count), as do its sends. END is `ok` for
+a confirmed commit, `fail` for a confirmed abort, and stays `info` where neither was confirmed: the next
 incarnation with the same transactional.id then decides.
 """
 

@@ -1,0 +1,58 @@
+"""History in, verdict out: one guarantee a file. Ready values for scenarios, and the registry by name."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from kafkaos.checks.acknowledged_loss import NoAcknowledgedLoss
+from kafkaos.checks.availability import Available
+from kafkaos.checks.duplicates import NoDuplicates
+from kafkaos.checks.guarantee import Guarantee
+from kafkaos.checks.offsets_agree import OffsetsAgree
+from kafkaos.checks.phantom import NoPhantom
+from kafkaos.checks.producer_order import ProducerOrder
+from kafkaos.checks.reader_order import ReaderOrder
+from kafkaos.checks.recovery import Recovered
+from kafkaos.checks.registry import GUARANTEES, duration_s, from_json, judge_all, to_json
+from kafkaos.checks.verdict import Status, Verdict, Witness
+
+no_acknowledged_loss = NoAcknowledgedLoss()
+offsets_agree = OffsetsAgree()
+no_duplicates = NoDuplicates()
+no_phantom = NoPhantom()
+producer_order = ProducerOrder()
+reader_order = ReaderOrder()
+available = Available()
+
+
+def recovered(*, within: str | float, since: Literal["inject", "heal"] = "inject") -> Recovered:
+    """`recovered(within="15s")`; a bare number is seconds."""
+    return Recovered(within_s=duration_s(within), since=since)
+
+
+__all__ = [
+    "GUARANTEES",
+    "Available",
+    "Guarantee",
+    "NoAcknowledgedLoss",
+    "NoDuplicates",
+    "NoPhantom",
+    "OffsetsAgree",
+    "ProducerOrder",
+    "ReaderOrder",
+    "Recovered",
+    "Status",
+    "Verdict",
+    "Witness",
+    "available",
+    "from_json",
+    "judge_all",
+    "no_acknowledged_loss",
+    "no_duplicates",
+    "no_phantom",
+    "offsets_agree",
+    "producer_order",
+    "reader_order",
+    "recovered",
+    "to_json",
+]

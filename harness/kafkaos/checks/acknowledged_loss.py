@@ -1,0 +1,117 @@
+"""No acknowledged loss: every record that the cluster acknowledged is in the log at the end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import polars as pl
+
+from kafkaos.checks import views
+from kafkaos.checks.guarantee import broke, held, unknown
+from kafkaos.checks.story import at, first_rows, witness
+from kafkaos.checks.verdict import Verdict, plural
+from kafkaos.history import Recording
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoAcknowledgedLoss:
+    """A missing record is *lost* if the final reader passed its offset or reached the high watermark, else unseen.
+
+    Exempt are records below the log's start (retention) and, in the topics named in `compacted`, records whose
+    key has a later record. A value that was sent twice and acknowledged twice must be there once.
+    """
+
+    name: ClassVar[str] = "no_acknowledged_loss"
+    title: ClassVar[str] = "Every acknowledged record is in the log at the end"
+    mutations: ClassVar[tuple[str, ...]] = ("drop_final", "drop_final_tail", "retopic_final", "corrupt_final")
+
+    compacted: tuple[str, ...] = ()
+
+    def judge(self, recording: Recording) -> Verdict:
+        acked = views.acknowledged(recording)
+        extents = views.extents(recording)
+        if acked.is_empty():
+            return unknown(self, "No send was acknowledged, so nothing could be lost.")
+        if extents.is_empty():
+            return unknown(self, "No final reader looked at the log, so no loss could be seen.")
+        missing = _missing(acked, views.log(recording))
+        missing = self._without_compacted(missing, views.log(recording))
+        missing = _classify(missing, extents)
+        lost = missing.filter(pl.col("fate") == "lost")
+        unseen = missing.filter(pl.col("fate") == "unseen")
+        counts: dict[str, int | float] = {
+            "acknowledged": acked.height,
+            "lost": lost.height,
+            "unseen": unseen.height,
+            "below_log_start": missing.filter(pl.col("fate") == "exempt").height,
+        }
+        if lost.height:
+            return broke(
+                self,
+                f"{plural(lost.height, 'acknowledged record')} of {acked.height:,} "
+                f"{'is' if lost.height == 1 else 'are'} not in the log at the end.",
+                counts,
+                [witness(recording, _lost(row), row) for row in first_rows(lost, "invoked_ns")],
+            )
+        if unseen.height:
+            return unknown(
+                self,
+                f"{plural(unseen.height, 'acknowledged record')} of {acked.height:,} may be in the log: the final "
+                "reader did not get there.",
+                counts,
+                [witness(recording, _unseen(row), row) for row in first_rows(unseen, "invoked_ns")],
+            )
+        return held(self, f"All {plural(acked.height, 'acknowledged record')} are accounted for.", counts)
+
+    def _without_compacted(self, missing: pl.DataFrame, log: pl.DataFrame) -> pl.DataFrame:
+        if not self.compacted or missing.is_empty():
+            return missing
+        last = log.filter(pl.col("key").is_not_null()).group_by("place", "key")
+        found = missing.join(last.agg(last=pl.col("offset").max()), on=["place", "key"], how="left")
+        replaced = pl.col("topic").cast(pl.String).is_in(self.compacted) & (
+            pl.col("offset").is_null() | (pl.col("offset") < pl.col("last"))
+        )
+        return found.filter(~(replaced & pl.col("last").is_not_null())).drop("last")
+
+
+def _missing(acked: pl.DataFrame, log: pl.DataFrame) -> pl.DataFrame:
+    here = [pl.col("topic").to_physical(), pl.col("value")]
+    return acked.join(log, left_on=here, right_on=here, how="anti")
+
+
+def _classify(missing: pl.DataFrame, extents: pl.DataFrame) -> pl.DataFrame:
+    """Add `fate`. Without a partition all of the topic's must be whole; without an offset, none cut at its start."""
+    known = extents.select("place", "start", "passed", "whole")
+    topics = extents.group_by("topic").agg(
+        topic_start=pl.col("start").max(), topic_whole=pl.col("whole").all()
+    )
+    offset = pl.col("offset")
+    return (
+        missing.join(known, on="place", how="left")
+        .join(topics, on="topic", how="left")
+        .with_columns(
+            start=pl.when(pl.col("partition").is_null()).then("topic_start").otherwise("start").fill_null(0),
+            whole=pl.when(pl.col("partition").is_null())
+            .then("topic_whole")
+            .otherwise("whole")
+            .fill_null(False),
+        )
+        .with_columns(
+            fate=pl.when(offset < pl.col("start"))
+            .then(pl.lit("exempt"))
+            .when(offset.is_null() & (pl.col("start") > 0))
+            .then(pl.lit("unseen"))
+            .when(pl.col("whole") | (offset < pl.col("passed")))
+            .then(pl.lit("lost"))
+            .otherwise(pl.lit("unseen"))
+        )
+    )
+
+
+def _lost(row: dict[str, Any]) -> str:
+    return f"{row['client']} was told that record {row['value']} is in {at(row)}; the final reader did not find it."
+
+
+def _unseen(row: dict[str, Any]) -> str:
+    return f"{row['client']} was told that record {row['value']} is in {at(row)}; no final reader got that far."

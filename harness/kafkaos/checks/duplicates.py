@@ -1,0 +1,99 @@
+"""No duplicates: one send is at one offset."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import polars as pl
+
+from kafkaos.checks import views
+from kafkaos.checks.guarantee import broke, held, unknown
+from kafkaos.checks.story import first_rows, witness
+from kafkaos.checks.verdict import Verdict, plural
+from kafkaos.history import Recording
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoDuplicates:
+    """Offsets of a value are counted over the log and all readers; reading one offset again is no duplicate.
+
+    A value that was sent n times may be there n times. With `unknown_may_repeat` (a producer without
+    idempotence) a send that ended unknown may be there any number of times.
+    """
+
+    name: ClassVar[str] = "no_duplicates"
+    title: ClassVar[str] = "No record is in the log more often than it was sent"
+    mutations: ClassVar[tuple[str, ...]] = ("double_final", "double_final_elsewhere")
+
+    unknown_may_repeat: bool = False
+
+    def judge(self, recording: Recording) -> Verdict:
+        seen = pl.concat(
+            table.filter(~pl.col("corrupt")).select("topic", "place", "partition", "offset", "value")
+            for table in (views.finals(recording), views.reads(recording))
+        ).drop_nulls(["value", "place", "offset"])
+        if seen.is_empty():
+            return unknown(self, "No record was read, so no duplicate could be seen.")
+        here = [pl.col("topic").to_physical().alias("topic_number"), pl.col("value")]
+        spread = seen.group_by(here).agg(
+            low=pl.col("offset").min(),
+            high=pl.col("offset").max(),
+            first_place=pl.col("place").min(),
+            last_place=pl.col("place").max(),
+        )
+        several = spread.filter(
+            (pl.col("low") != pl.col("high")) | (pl.col("first_place") != pl.col("last_place"))
+        ).select("topic_number", "value")
+        counts: dict[str, int | float] = {"values": spread.height, "duplicated": 0}
+        doubled = self._beyond_sent(recording, seen, several) if several.height else seen.clear()
+        counts["duplicated"] = doubled.height
+        if doubled.is_empty():
+            return held(self, f"Each of {plural(spread.height, 'record')} is at one offset.", counts)
+        return broke(
+            self,
+            f"{plural(doubled.height, 'record')} of {spread.height:,} "
+            f"{'is' if doubled.height == 1 else 'are'} in the log more than once.",
+            counts,
+            [witness(recording, _twice(row), row) for row in first_rows(doubled, "invoked_ns", "value")],
+        )
+
+    def _beyond_sent(self, recording: Recording, seen: pl.DataFrame, several: pl.DataFrame) -> pl.DataFrame:
+        """The few values at several offsets, with their offsets and sends, where there are more than sends."""
+        on = ["topic_number", "value"]
+        offsets = (
+            seen.with_columns(topic_number=pl.col("topic").to_physical())
+            .join(several, on=on, how="semi")
+            .unique(["place", "offset", "value"])
+            .sort("place", "offset")
+            .group_by(on, maintain_order=True)
+            .agg(pl.col("topic").first(), partitions=pl.col("partition"), offsets=pl.col("offset"))
+        )
+        sent = (
+            views.sends(recording)
+            .with_columns(topic_number=pl.col("topic").to_physical())
+            .join(several, on=on, how="semi")
+            .group_by(on)
+            .agg(
+                pl.col("client", "invoked_ns", "completed_ns").first(),
+                sends=(pl.col("outcome") != "fail").sum(),
+                doubtful=(pl.col("outcome") == "info").any(),
+            )
+        )
+        found = offsets.join(sent, on=on, how="left").filter(
+            pl.col("offsets").list.len() > pl.max_horizontal(pl.col("sends").fill_null(1), 1)
+        )
+        if self.unknown_may_repeat:
+            found = found.filter(~pl.col("doubtful").fill_null(False))
+        return found.with_columns(
+            partition=pl.col("partitions").list.last(), offset=pl.col("offsets").list.last()
+        )
+
+
+def _twice(row: dict[str, Any]) -> str:
+    places = ", ".join(
+        f"{row['topic']}-{partition} at offset {offset}"
+        for partition, offset in zip(row["partitions"], row["offsets"], strict=True)
+    )
+    times = plural(row["sends"] or 0, "time")
+    return f"Record {row['value']} was sent {times} and is in {places}."

@@ -1,0 +1,40 @@
+"""How many records lie between two offsets: by rank, since offsets are sparse."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+
+
+def between(jumps: pl.DataFrame, positions: pl.DataFrame, *, name: str = "skipped") -> pl.DataFrame:
+    """Add to each jump (place, before, offset) how many of `positions` lie strictly between its two offsets.
+
+    `positions` has place and offset, sorted by both.
+    """
+    ranked = positions.select("place", at="offset").unique(maintain_order=True)
+    ranked = ranked.with_columns(rank=pl.int_range(1, pl.len() + 1).over("place"))
+    table = jumps.with_columns(last=pl.col("offset") - 1)
+    for edge in ("before", "last"):
+        table = (
+            table.sort(edge)
+            .join_asof(
+                ranked.sort("at"),
+                left_on=edge,
+                right_on="at",
+                by="place",
+                strategy="backward",
+                check_sortedness=False,
+            )
+            .rename({"rank": f"{edge}_rank"})
+            .drop("at", strict=False)
+        )
+    count = pl.col("last_rank").fill_null(0) - pl.col("before_rank").fill_null(0)
+    return table.with_columns(count.alias(name)).drop("last", "last_rank", "before_rank")
+
+
+def records_between(log: pl.DataFrame, row: dict[str, Any], *, at_most: int) -> list[dict[str, Any]]:
+    """The first few records of the log that a jump passed over."""
+    inside = (pl.col("offset") > row["before"]) & (pl.col("offset") < row["offset"])
+    found = log.filter((pl.col("place") == row["place"]) & inside).head(at_most)
+    return found.select("topic", "partition", "offset", "value").to_dicts()

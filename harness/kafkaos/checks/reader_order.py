@@ -1,0 +1,160 @@
+"""Reader order: a reader gets the records of a partition one after the other, none again and none left out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import polars as pl
+
+from kafkaos.checks import views
+from kafkaos.checks.guarantee import broke, held, unknown
+from kafkaos.checks.positions import between, records_between
+from kafkaos.checks.story import first_rows, witness
+from kafkaos.checks.verdict import WITNESSES_MAX, Verdict, plural
+from kafkaos.history import Recording
+
+_READER = ["client", "incarnation", "place"]
+_STRETCH = [*_READER, "stretch"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReaderOrder:
+    """Judged in stretches: the deliveries of one partition to one incarnation between two assign, revoke or seek rows.
+
+    Within a stretch the offset must rise (a fall or a repeat breaks it) and may pass over an offset only where
+    the log at the end holds no record that this reader may see. Across stretches of a group, reading again is legal
+    back to the last commit; going on past records that no member was ever given is a skip, unless
+    somebody sought there. A group's first position is free, and so is every start of a reader without a group.
+    """
+
+    name: ClassVar[str] = "reader_order"
+    title: ClassVar[str] = "A reader is given a partition's records in order, none left out"
+    mutations: ClassVar[tuple[str, ...]] = ("drop_read", "swap_reads", "repeat_read", "skip_at_rebalance")
+
+    def judge(self, recording: Recording) -> Verdict:
+        steps = _steps(recording)
+        counts: dict[str, int | float] = {"read": steps.height, "fallen": 0, "jumps": 0, "skipped": 0}
+        if steps.is_empty():
+            return unknown(self, "No reader was given a record, so there is no order to judge.", counts)
+        fallen = steps.filter(pl.col("offset") <= pl.col("before"))
+        jumps = pl.concat([_jumps(steps), _restarts(steps)], how="diagonal")
+        jumps = _undelivered(steps, _over_records(recording, jumps))
+        skips = jumps.filter(pl.col("skipped") > 0)
+        unseen = jumps.filter(~pl.col("known")).height
+        skipped = int(skips["skipped"].sum())
+        counts |= {"fallen": fallen.height, "jumps": jumps.height, "skipped": skipped, "unseen_jumps": unseen}
+        if fallen.height or skips.height:
+            said = [plural(fallen.height, "fall")] * bool(fallen.height)
+            said += [f"{plural(skipped, 'record')} left out"] * bool(skipped)
+            witnesses = [
+                witness(recording, _fallen(row), _seen(row)) for row in first_rows(fallen, "invoked_ns", "row")
+            ]
+            witnesses += _skip_witnesses(recording, skips)
+            return broke(self, f"Readers were not given the log in order: {' and '.join(said)}.", counts, witnesses)
+        if unseen:
+            return unknown(
+                self,
+                f"{plural(unseen, 'jump')} of readers cannot be judged: no final reader looked at what lies between.",
+                counts,
+            )
+        return held(self, f"{plural(steps.height, 'delivery', 'deliveries')} came in the order of the log.", counts)
+
+
+def _steps(recording: Recording) -> pl.DataFrame:
+    """Each delivery with its stretch, what opened it, and the offset before it in the stretch (null for the first)."""
+    reads = views.reads(recording).drop_nulls(["place", "offset"]).with_columns(kind=pl.lit("read"))
+    resets = [
+        views.of_op(recording, kind).with_columns(kind=pl.lit(kind)) for kind in ("assign", "revoke", "seek")
+    ]
+    steps = pl.concat([reads, *resets], how="diagonal").sort("row")
+    reset = pl.col("kind") != "read"
+    if steps.select((reset & pl.col("place").is_null()).any()).item():  # without a partition: of all partitions
+        every = (reset & pl.col("place").is_null()).cast(pl.Int32).cum_sum().over("client", "incarnation")
+    else:
+        every = pl.lit(0, dtype=pl.Int32)
+    opener = pl.when(reset).then("kind").forward_fill().over(_READER)
+    steps = steps.with_columns(stretch=reset.cast(pl.Int32).cum_sum().over(_READER) + every, opener=opener)
+    return steps.filter(~reset).with_columns(before=pl.col("offset").shift().over(_STRETCH))
+
+
+def _jumps(steps: pl.DataFrame) -> pl.DataFrame:
+    return steps.filter(pl.col("offset") > pl.col("before") + 1).with_columns(within=pl.lit(True))
+
+
+def _restarts(steps: pl.DataFrame) -> pl.DataFrame:
+    """First deliveries of a group's stretches that lie beyond all that its earlier stretches were given."""
+    stretches = (
+        steps.drop_nulls("group")
+        .group_by(*_STRETCH, "group", maintain_order=True)
+        .agg(pl.all().exclude("before").first(), furthest=pl.col("offset").max())
+        .sort("invoked_ns", "row")
+        .with_columns(before=pl.col("furthest").cum_max().shift().over("group", "place"))
+    )
+    return stretches.filter(
+        (pl.col("offset") > pl.col("before") + 1) & (pl.col("opener") != "seek").fill_null(True)
+    ).select(*steps.columns, within=pl.lit(False))
+
+
+def _over_records(recording: Recording, jumps: pl.DataFrame) -> pl.DataFrame:
+    """Add `skipped`, the records between, and `known`, whether the final reader looked at all between."""
+    log, committed = views.log(recording), views.committed_log(recording)
+    is_committed = pl.col("isolation").eq_missing(pl.lit("committed", dtype=jumps.schema["isolation"]))
+    lenient = committed if committed.height else log
+    parts = [
+        (jumps.filter(is_committed), committed),
+        (jumps.filter(pl.col("isolation").is_null()), lenient),
+        (jumps.filter(pl.col("isolation").is_not_null() & ~is_committed), log),
+    ]
+    passed = views.extents(recording).select("place", "passed")
+    return pl.concat(
+        between(part, positions)
+        .join(passed, on="place", how="left")
+        .with_columns(
+            known=(pl.col("offset") <= pl.col("passed")).fill_null(False) & pl.lit(positions.height > 0)
+        )
+        for part, positions in parts
+    )
+
+
+def _undelivered(steps: pl.DataFrame, jumps: pl.DataFrame) -> pl.DataFrame:
+    """Of a jump between stretches, take off what some member of the group was given at another time."""
+    restarts = jumps.filter(~pl.col("within") & (pl.col("skipped") > 0))
+    if restarts.is_empty():
+        return jumps
+    parts = [jumps.filter(pl.col("within") | (pl.col("skipped") <= 0))]
+    for (group,), mine in restarts.group_by("group"):
+        given = steps.filter(pl.col("group") == group).select("place", "offset").unique().sort("place", "offset")
+        left = pl.col("skipped") - pl.col("given")
+        parts.append(between(mine, given, name="given").with_columns(skipped=left).drop("given"))
+    return pl.concat(parts)
+
+
+def _skip_witnesses(recording: Recording, skips: pl.DataFrame) -> list[Any]:
+    log = views.log(recording)
+    found = []
+    for row in first_rows(skips, "invoked_ns", "row"):
+        for record in records_between(log, row, at_most=WITNESSES_MAX):
+            told = record | {"client": row["client"], "seen_ns": row["invoked_ns"]}
+            found.append(witness(recording, _skipped(row, record), told))
+    return found
+
+
+def _seen(row: dict[str, Any]) -> dict[str, Any]:
+    told = {name: row[name] for name in ("client", "topic", "partition", "offset", "value")}
+    return told | {"seen_ns": row["invoked_ns"]}
+
+
+def _fallen(row: dict[str, Any]) -> str:
+    return (
+        f"{row['client']} was given offset {row['offset']} of {row['topic']}-{row['partition']} after offset "
+        f"{row['before']}, with no rebalance or seek between."
+    )
+
+
+def _skipped(row: dict[str, Any], record: dict[str, Any]) -> str:
+    across = "" if row["within"] else f" in group {row['group']}, where it went on"
+    return (
+        f"{row['client']} was given offset {row['offset']} of {row['topic']}-{row['partition']} after offset "
+        f"{row['before']}{across}: record {record['value']} at offset {record['offset']} was left out."
+    )

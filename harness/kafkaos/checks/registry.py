@@ -1,0 +1,92 @@
+"""The guarantees by name, as JSON and back, and the judging of several at once."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, fields
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from kafkaos.checks.acknowledged_loss import NoAcknowledgedLoss
+from kafkaos.checks.availability import Available
+from kafkaos.checks.duplicates import NoDuplicates
+from kafkaos.checks.guarantee import Guarantee, unknown
+from kafkaos.checks.offsets_agree import OffsetsAgree
+from kafkaos.checks.phantom import NoPhantom
+from kafkaos.checks.producer_order import ProducerOrder
+from kafkaos.checks.reader_order import ReaderOrder
+from kafkaos.checks.recovery import Recovered
+from kafkaos.checks.verdict import Verdict
+from kafkaos.errors import WrongUse
+from kafkaos.history import Recording
+
+GUARANTEES: dict[str, type[Guarantee]] = {
+    guarantee.name: guarantee
+    for guarantee in (
+        NoAcknowledgedLoss,
+        OffsetsAgree,
+        NoDuplicates,
+        NoPhantom,
+        ProducerOrder,
+        ReaderOrder,
+        Available,
+        Recovered,
+    )
+}
+_SECONDS = {"ms": 0.001, "s": 1.0, "min": 60.0, "": 1.0}
+
+
+def duration_s(given: str | float) -> float:
+    """Seconds from `15`, `"15s"`, `"500ms"` or `"2min"`; raises WrongUse for anything else."""
+    if isinstance(given, int | float):
+        return float(given)
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|min|)\s*", given)
+    if match is None:
+        raise WrongUse(f"{given!r} is no duration: write it as 15s, 500ms or 2min")
+    return float(match[1]) * _SECONDS[match[2]]
+
+
+def to_json(guarantee: Guarantee) -> dict[str, Any]:
+    """The guarantee's name and parameters as plain JSON values."""
+    return {"guarantee": guarantee.name, **asdict(guarantee)}  # type: ignore[call-overload]
+
+
+def from_json(given: dict[str, Any] | str) -> Guarantee:
+    """The guarantee of `to_json`, or of a bare name with its defaults. Raises WrongUse, naming the near match."""
+    named = {"guarantee": given} if isinstance(given, str) else dict(given)
+    name = named.pop("guarantee", None)
+    if not isinstance(name, str) or name not in GUARANTEES:
+        raise WrongUse(f"there is no guarantee {name!r}{_near(str(name), GUARANTEES)}")
+    kind = GUARANTEES[name]
+    known = [field.name for field in fields(kind)]  # type: ignore[arg-type]
+    for key in named:
+        if key not in known:
+            raise WrongUse(f"the guarantee {name} has no parameter {key!r}{_near(key, known)}")
+    try:
+        return TypeAdapter(kind).validate_python(named)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise WrongUse(f"the guarantee {name} cannot have {where} = {first['input']!r}: {first['msg']}") from None
+
+
+def judge_all(recording: Recording, guarantees: Sequence[Guarantee]) -> list[Verdict]:
+    """Judge each; a check that crashes is unknown with its exception in the sentence, never a pass."""
+    verdicts = []
+    for guarantee in guarantees:
+        try:
+            verdicts.append(guarantee.judge(recording))
+        except Exception as error:
+            reason = str(error).splitlines()[0] if str(error) else "no message"
+            sentence = f"The check itself failed ({type(error).__name__}: {reason}), so nothing was judged."
+            verdicts.append(unknown(guarantee, sentence))
+    return verdicts
+
+
+def _near(name: str, known: Iterable[str]) -> str:
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=1)
+    return f": did you mean {near[0]}?" if near else f": known are {', '.join(names) or 'none'}"

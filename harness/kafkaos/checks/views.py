@@ -1,0 +1,134 @@
+"""The tables that several checks look at, each computed once a recording.
+
+`place` numbers a topic's partition (topic << 32 | partition), so that joins and sorts go over whole numbers.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from kafkaos.history import Recording
+
+_SHARED = ["client", "incarnation", "group", "row", "topic", "partition", "place", "offset", "value", "key"]
+_SHARED += ["invoked_ns", "completed_ns"]
+
+
+def of_op(recording: Recording, op: str, *more: str) -> pl.DataFrame:
+    """The rows of one operation, with `place` and whatever other columns are asked for."""
+    return (
+        recording.rows.lazy()
+        .filter(pl.col("op") == op)
+        .with_columns(place=_topic_number() * (1 << 32) + pl.col("partition"))
+        .select(*_SHARED, *more)
+        .collect()
+    )
+
+
+def _topic_number() -> pl.Expr:
+    return pl.col("topic").to_physical().cast(pl.Int64)
+
+
+def sends(recording: Recording) -> pl.DataFrame:
+    """Every send that carries a value id, whatever became of it."""
+    return recording.derive(
+        "sends",
+        lambda: of_op(recording, "send", "outcome", "transaction").filter(pl.col("value").is_not_null()),
+    )
+
+
+def acknowledged(recording: Recording) -> pl.DataFrame:
+    """Sends that ended ok; of a transaction only if its commit ended ok too.
+
+    A record of an aborted or undecided transaction was promised to nobody. `promised_ns` is when the sender
+    could first count on the record: the acknowledgement, in a transaction its commit.
+    """
+
+    def compute() -> pl.DataFrame:
+        found = sends(recording).filter(pl.col("outcome") == "ok")
+        found = found.with_columns(promised_ns=pl.col("completed_ns"))
+        if found["transaction"].null_count() == found.height:
+            return found
+        owner = ["client", "incarnation", "transaction"]
+        committed = (
+            of_op(recording, "end", "outcome", "transaction")
+            .filter(pl.col("outcome") == "ok")
+            .select(*owner, promised_ns="completed_ns")
+        )
+        within = found.drop("promised_ns").drop_nulls("transaction").join(committed, on=owner)
+        return pl.concat([found.filter(pl.col("transaction").is_null()), within], how="diagonal")
+
+    return recording.derive("acknowledged", compute)
+
+
+def reads(recording: Recording) -> pl.DataFrame:
+    """Every delivery of a record to an application."""
+    return recording.derive("reads", lambda: of_op(recording, "read", "corrupt", "isolation"))
+
+
+def finals(recording: Recording) -> pl.DataFrame:
+    """Every row of the final reader, at both isolation levels."""
+    return recording.derive("finals", lambda: of_op(recording, "final", "corrupt", "isolation"))
+
+
+def log(recording: Recording) -> pl.DataFrame:
+    """The log at the end: each place, offset and value once, sorted. The value of a corrupt record is null.
+
+    Taken from the uncommitted reading, which shows aborted records too; from the committed one where a
+    recording has only that.
+    """
+    return recording.derive("log", lambda: _distinct(_uncommitted(finals(recording))))
+
+
+def committed_log(recording: Recording) -> pl.DataFrame:
+    """What a read_committed reader may see at the end; empty where the final reader did not look."""
+    return recording.derive(
+        "committed log",
+        lambda: _distinct(finals(recording).filter(pl.col("isolation") == "committed")),
+    )
+
+
+def only_committed(recording: Recording) -> bool:
+    """Whether aborted records are missing from `log` because nobody read uncommitted at the end."""
+    found = finals(recording)
+    return found.height > 0 and bool((found["isolation"] == "committed").all(ignore_nulls=False))
+
+
+def _uncommitted(rows: pl.DataFrame) -> pl.DataFrame:
+    some = rows.filter(pl.col("isolation").ne_missing(pl.lit("committed", dtype=rows.schema["isolation"])))
+    return some if some.height else rows
+
+
+def _distinct(rows: pl.DataFrame) -> pl.DataFrame:
+    ordered = rows.with_columns(value=pl.when(~pl.col("corrupt")).then("value")).sort("place", "offset")
+    same = pl.all_horizontal(pl.col(name).eq_missing(pl.col(name).shift()) for name in ("place", "offset"))
+    if not ordered.select(same.any()).item():
+        return ordered
+    return ordered.unique(["place", "offset", "value"], keep="first", maintain_order=True)
+
+
+def extents(recording: Recording) -> pl.DataFrame:
+    """For each place: `start`, `end` (high watermark), `reached`, `passed` and `whole`.
+
+    The final reader saw all below `passed`; `whole` says that it reached the high watermark.
+    """
+
+    def compute() -> pl.DataFrame:
+        bounds = [
+            _uncommitted(of_op(recording, op, "isolation"))
+            .group_by("place", "topic", "partition")
+            .agg(pl.col("offset").max().alias(name))
+            for op, name in (("log_start", "start"), ("log_end", "end"), ("reached", "reached"))
+        ]
+        furthest = (
+            log(recording).group_by("place", "topic", "partition").agg(last=pl.col("offset").max() + 1)
+        )
+        keys = ["place", "topic", "partition"]
+        table = furthest
+        for bound in bounds:
+            table = table.join(bound, on=keys, how="full", coalesce=True)
+        return table.with_columns(
+            passed=pl.max_horizontal("reached", "last"),
+            whole=(pl.col("reached") >= pl.col("end")).fill_null(False),
+        )
+
+    return recording.derive("extents", compute)
