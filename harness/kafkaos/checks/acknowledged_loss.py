@@ -114,4 +114,6 @@ def _lost(row: dict[str, Any]) -> str:
 
 
 def _unseen(row: dict[str, Any]) -> str:
-    return f"{row['client']} was told that record {row['value']} is in {at(row)}; no final reader got that far."
+    return (
+        f"{row['client']} was told that record {row['value']} is in {at(row)}; no final reader got that far."
+    )

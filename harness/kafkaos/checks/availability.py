@@ -51,7 +51,9 @@ class Available:
                 self._witnesses(recording, found),
             )
         if acked.is_empty():
-            return unknown(self, "No send was acknowledged, and not long enough tried to call it down.", counts)
+            return unknown(
+                self, "No send was acknowledged, and not long enough tried to call it down.", counts
+            )
         return held(self, f"The longest wait was {longest:.3f} s, the limit is {self.within_s:g} s.", counts)
 
     def _witnesses(self, recording: Recording, found: dict[str, Waits]) -> list[Witness]:

@@ -116,7 +116,18 @@ def _group(log: pl.DataFrame, group: str, number: int) -> pl.DataFrame:
     members = [f"{group}-{member}" for member in range(2)]
     read = pl.concat(
         [first.with_columns(client=pl.lit(members[0])), second.with_columns(client=pl.lit(members[1]))]
-    ).select("client", "topic", "partition", "offset", "value", "key", "sequence", "invoked_ns", "tie", op=pl.lit("read"))
+    ).select(
+        "client",
+        "topic",
+        "partition",
+        "offset",
+        "value",
+        "key",
+        "sequence",
+        "invoked_ns",
+        "tie",
+        op=pl.lit("read"),
+    )
     places = log.select("topic", "partition").unique(maintain_order=True)
     end = int(second["invoked_ns"].max()) + 1  # type: ignore[arg-type]
     moves = [

@@ -43,12 +43,12 @@ class OffsetsAgree:
         counts: dict[str, int | float] = {"sightings": seen.height, "offsets": 0}
         if seen.is_empty() or seen["source"].n_unique() < 2:
             return unknown(self, "Too little to compare: offsets were seen from one side or none.", counts)
-        places = seen.group_by("place", "offset").agg(
-            low=pl.col("value").min(), high=pl.col("value").max()
-        )
+        places = seen.group_by("place", "offset").agg(low=pl.col("value").min(), high=pl.col("value").max())
         counts["offsets"] = places.height
         contested = places.filter(pl.col("low") != pl.col("high")).select("place", "offset")
-        details = seen.join(contested, on=["place", "offset"], how="semi") if contested.height else seen.clear()
+        details = (
+            seen.join(contested, on=["place", "offset"], how="semi") if contested.height else seen.clear()
+        )
         moved = _moved(recording)
         gone = self._gone(recording)
         counts |= {"contested": contested.height, "moved": moved.height, "gone": gone.height}
@@ -64,9 +64,13 @@ class OffsetsAgree:
             "seen_ns",
         )
         witnesses = [witness(recording, _contested(row), row | {"value": row["value"][-1]}) for row in groups]
-        witnesses += [witness(recording, _moved_sentence(row), row) for row in first_rows(moved, "completed_ns")]
+        witnesses += [
+            witness(recording, _moved_sentence(row), row) for row in first_rows(moved, "completed_ns")
+        ]
         witnesses += [witness(recording, _gone_sentence(row), row) for row in first_rows(gone, "seen_ns")]
-        return broke(self, f"{plural(total, 'offset')} of {places.height:,} differ by who is asked.", counts, witnesses)
+        return broke(
+            self, f"{plural(total, 'offset')} of {places.height:,} differ by who is asked.", counts, witnesses
+        )
 
     def _gone(self, recording: Recording) -> pl.DataFrame:
         """Deliveries at an offset that the final reader passed and found empty."""
@@ -114,7 +118,10 @@ def _moved(recording: Recording) -> pl.DataFrame:
 
 
 def _contested(row: dict[str, Any]) -> str:
-    said = [f"{source} says {value}" for source, value in dict.fromkeys(zip(row["source"], row["value"], strict=True))]
+    said = [
+        f"{source} says {value}"
+        for source, value in dict.fromkeys(zip(row["source"], row["value"], strict=True))
+    ]
     return f"{at(row)} holds different records: {', '.join(said)}."
 
 

@@ -47,8 +47,12 @@ class NoPhantom:
         here = [pl.col("topic").to_physical(), pl.col("value")]
         may_exist = sent.filter(pl.col("outcome") != "fail")
         unsent = named.join(may_exist, left_on=here, right_on=here, how="anti")
-        failed = unsent.join(sent, left_on=here, right_on=here, how="semi").with_columns(fault=pl.lit("failed"))
-        unsent = unsent.join(sent, left_on=here, right_on=here, how="anti").with_columns(fault=pl.lit("unsent"))
+        failed = unsent.join(sent, left_on=here, right_on=here, how="semi").with_columns(
+            fault=pl.lit("failed")
+        )
+        unsent = unsent.join(sent, left_on=here, right_on=here, how="anti").with_columns(
+            fault=pl.lit("unsent")
+        )
         counts: dict[str, int | float] = {
             "read": seen.height,
             "corrupt": corrupt.height,

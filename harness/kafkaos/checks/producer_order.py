@@ -32,14 +32,18 @@ class ProducerOrder:
         placed = _with_log_offsets(acked, views.log(recording)).drop_nulls(["place", "offset"])
         counts: dict[str, int | float] = {"acknowledged": acked.height, "placed": placed.height, "fallen": 0}
         if placed.is_empty():
-            return unknown(self, "No acknowledged send has a known offset, so there is no order to judge.", counts)
+            return unknown(
+                self, "No acknowledged send has a known offset, so there is no order to judge.", counts
+            )
         ordered = placed.sort("row").with_columns(
             highest=pl.col("offset").cum_max().shift().over(_LINE),
         )
         fallen = ordered.filter(pl.col("offset") < pl.col("highest"))
         counts["fallen"] = fallen.height
         if fallen.is_empty():
-            return held(self, f"{plural(placed.height, 'acknowledged record')} lie in the order sent.", counts)
+            return held(
+                self, f"{plural(placed.height, 'acknowledged record')} lie in the order sent.", counts
+            )
         return broke(
             self,
             f"{plural(fallen.height, 'acknowledged record')} of {placed.height:,} "

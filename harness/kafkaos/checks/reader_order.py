@@ -48,17 +48,22 @@ class ReaderOrder:
             said = [plural(fallen.height, "fall")] * bool(fallen.height)
             said += [f"{plural(skipped, 'record')} left out"] * bool(skipped)
             witnesses = [
-                witness(recording, _fallen(row), _seen(row)) for row in first_rows(fallen, "invoked_ns", "row")
+                witness(recording, _fallen(row), _seen(row))
+                for row in first_rows(fallen, "invoked_ns", "row")
             ]
             witnesses += _skip_witnesses(recording, skips)
-            return broke(self, f"Readers were not given the log in order: {' and '.join(said)}.", counts, witnesses)
+            return broke(
+                self, f"Readers were not given the log in order: {' and '.join(said)}.", counts, witnesses
+            )
         if unseen:
             return unknown(
                 self,
                 f"{plural(unseen, 'jump')} of readers cannot be judged: no final reader looked at what lies between.",
                 counts,
             )
-        return held(self, f"{plural(steps.height, 'delivery', 'deliveries')} came in the order of the log.", counts)
+        return held(
+            self, f"{plural(steps.height, 'delivery', 'deliveries')} came in the order of the log.", counts
+        )
 
 
 def _steps(recording: Recording) -> pl.DataFrame:
@@ -69,7 +74,9 @@ def _steps(recording: Recording) -> pl.DataFrame:
     ]
     steps = pl.concat([reads, *resets], how="diagonal").sort("row")
     reset = pl.col("kind") != "read"
-    if steps.select((reset & pl.col("place").is_null()).any()).item():  # without a partition: of all partitions
+    if steps.select(
+        (reset & pl.col("place").is_null()).any()
+    ).item():  # without a partition: of all partitions
         every = (reset & pl.col("place").is_null()).cast(pl.Int32).cum_sum().over("client", "incarnation")
     else:
         every = pl.lit(0, dtype=pl.Int32)
@@ -124,7 +131,9 @@ def _undelivered(steps: pl.DataFrame, jumps: pl.DataFrame) -> pl.DataFrame:
         return jumps
     parts = [jumps.filter(pl.col("within") | (pl.col("skipped") <= 0))]
     for (group,), mine in restarts.group_by("group"):
-        given = steps.filter(pl.col("group") == group).select("place", "offset").unique().sort("place", "offset")
+        given = (
+            steps.filter(pl.col("group") == group).select("place", "offset").unique().sort("place", "offset")
+        )
         left = pl.col("skipped") - pl.col("given")
         parts.append(between(mine, given, name="given").with_columns(skipped=left).drop("given"))
     return pl.concat(parts)

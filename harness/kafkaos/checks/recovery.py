@@ -57,7 +57,9 @@ class Recovered:
                 [witness(recording, self._slow(known[row["fault"]], row), row) for row in rows],
             )
         if table.is_empty():
-            return unknown(self, "No send was acknowledged before a fault, so recovery cannot be told.", counts)
+            return unknown(
+                self, "No send was acknowledged before a fault, so recovery cannot be told.", counts
+            )
         if unseen.height:
             rows = first_rows(unseen, "fault", "topic", "partition")
             return unknown(
@@ -76,7 +78,11 @@ class Recovered:
         start_ns = fault.healed_ns if healing and fault.healed_ns is not None else fault.injected_ns
         placed_ns = start_ns if healing else fault.placed_ns
         ok = sent.filter(pl.col("outcome") == "ok").drop_nulls("place")
-        used = ok.filter(pl.col("completed_ns") < fault.injected_ns).select("topic", "partition", "place").unique()
+        used = (
+            ok.filter(pl.col("completed_ns") < fault.injected_ns)
+            .select("topic", "partition", "place")
+            .unique()
+        )
         after = sent.filter(pl.col("invoked_ns") >= placed_ns)
         again = (
             after.filter(pl.col("outcome") == "ok")

@@ -70,7 +70,9 @@ def from_json(given: dict[str, Any] | str) -> Guarantee:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
-        raise WrongUse(f"the guarantee {name} cannot have {where} = {first['input']!r}: {first['msg']}") from None
+        raise WrongUse(
+            f"the guarantee {name} cannot have {where} = {first['input']!r}: {first['msg']}"
+        ) from None
 
 
 def judge_all(recording: Recording, guarantees: Sequence[Guarantee]) -> list[Verdict]:

@@ -119,9 +119,7 @@ def extents(recording: Recording) -> pl.DataFrame:
             .agg(pl.col("offset").max().alias(name))
             for op, name in (("log_start", "start"), ("log_end", "end"), ("reached", "reached"))
         ]
-        furthest = (
-            log(recording).group_by("place", "topic", "partition").agg(last=pl.col("offset").max() + 1)
-        )
+        furthest = log(recording).group_by("place", "topic", "partition").agg(last=pl.col("offset").max() + 1)
         keys = ["place", "topic", "partition"]
         table = furthest
         for bound in bounds:
