@@ -1,8 +1,8 @@
 """Changing a running node's stores: rotation, a certificate gone bad, trust revoked; and back again.
 
-A broker reads its stores anew when `listener.name.<name>.ssl.keystore.location` (or `ssl.truststore.location`) is
-altered for it, to the same path as well. It refuses a keystore of other names than before, unless it was started
-with `ssl.allow.san.changes=true`.
+A broker reads its stores anew when `listener.name.<name>.ssl.keystore.location` (or the truststore's) is
+altered for it, to the same path as well. It refuses a keystore of other names than before, unless it was
+started with `ssl.allow.san.changes=true`.
 """
 
 from __future__ import annotations

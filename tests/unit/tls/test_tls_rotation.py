@@ -1,0 +1,106 @@
+"""Rotation: a node's stores replaced in one step, and put back."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import pkcs12
+from tls_bench import TIMEOUT_S, server_context
+
+from kafkaos.errors import WrongUse
+from kafkaos.tls import rotation
+from kafkaos.tls.material import TlsMaterial
+from kafkaos.tls.profiles import load_profile
+
+Issued = Callable[..., TlsMaterial]
+Connect = Callable[..., Any]
+
+
+def shown_in(store: Path, password: str) -> str:
+    """The fingerprint of the certificate beside the store's key."""
+    bag = pkcs12.load_pkcs12(store.read_bytes(), password.encode())
+    assert bag.cert is not None
+    return bag.cert.certificate.fingerprint(hashes.SHA256()).hex()
+
+
+def test_a_rotated_keystore_shows_another_certificate_that_clients_take(
+    issued: Issued, connect: Connect
+) -> None:
+    """A planned rotation changes the certificate, keeps the password, and no client notices."""
+    material = issued("mtls")
+    java = material.nodes["broker-1"].shown
+    before = shown_in(java.keystore, java.password)
+    replaced = rotation.reissue_keystore(material, "broker-1")
+    assert replaced.fingerprint == shown_in(java.keystore, java.password) != before
+    assert connect(material).succeeded
+
+
+def test_a_certificate_can_go_bad_and_come_back(issued: Issued, connect: Connect) -> None:
+    """Rotated to an expired certificate every client refuses; restored, the first one is back."""
+    material = issued("mtls")
+    java = material.nodes["broker-1"].shown
+    before = shown_in(java.keystore, java.password)
+    replaced = rotation.reissue_keystore(material, "broker-1", profile=load_profile("expired"))
+    assert "certificate has expired" in str(connect(material).client_error)
+    assert rotation.restore(replaced.store)
+    assert shown_in(java.keystore, java.password) == before
+    assert connect(material).succeeded
+
+
+def test_two_rotations_restore_to_the_first_store(issued: Issued) -> None:
+    """However often it rotated, restoring gives what the cluster was set up with, and once only."""
+    material = issued("mtls")
+    java = material.nodes["broker-1"].shown
+    before = java.keystore.read_bytes()
+    for _ in range(2):
+        rotation.reissue_keystore(material, "broker-1")
+    assert rotation.restore(java.keystore)
+    assert java.keystore.read_bytes() == before
+    assert not rotation.restore(java.keystore)
+
+
+def test_revoked_trust_refuses_good_clients(
+    issued: Issued, connect: Connect, java_lists: Callable[[Path, str], str]
+) -> None:
+    """A node whose trust was revoked refuses the cluster's own clients, and Java still reads its store."""
+    material = issued("mtls")
+    replaced = rotation.revoke_trust(material, "broker-1")
+    assert "certificate verify failed" in str(connect(material).server_error)
+    assert "trustedCertEntry" in java_lists(replaced.store, material.nodes["broker-1"].shown.password)
+    assert rotation.restore(replaced.store)
+    assert connect(material).succeeded
+
+
+def test_an_unknown_node_is_wrong_use(issued: Issued) -> None:
+    """Rotating a node that nothing was issued for names the near one."""
+    with pytest.raises(WrongUse, match="did you mean `broker-"):
+        rotation.reissue_keystore(issued("tls"), "brokr-1")
+
+
+def test_the_evidence_is_what_the_server_shows(issued: Issued, tmp_path: Path) -> None:
+    """The fingerprint read over the wire is the store's, also of a certificate that no client would take."""
+    java = issued("expired").nodes["broker-1"].shown
+    context = server_context(java.keystore, java.truststore, java.password, mutual=False, scratch=tmp_path)
+
+    def serve() -> None:
+        plain, _ = listener.accept()
+        plain.settimeout(TIMEOUT_S)
+        with plain, context.wrap_socket(plain, server_side=True) as secure:
+            try:
+                secure.recv(1)
+            except (ssl.SSLEOFError, ConnectionError):
+                pass  # the reader hangs up without a goodbye
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        seen = rotation.fingerprint_shown("127.0.0.1", listener.getsockname()[1])
+        thread.join(TIMEOUT_S)
+    assert seen == shown_in(java.keystore, java.password)
