@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal, TypeVar
 
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from kafkaos.backends import kraft, network
@@ -56,6 +57,7 @@ class ProcessCluster:
         self._paused: set[int] = set()
         self._tls: TlsMaterial | None = None
         self._record_cache: Path | None = None
+        self._topics: list[str] = []
         self.cluster_id = kraft.new_cluster_id()
         self.dirty = False
         """Set by whoever broke something that a health check does not see."""
@@ -251,6 +253,7 @@ class ProcessCluster:
             )
         topic = NewTopic(name, num_partitions=partitions, replication_factor=copies, config=dict(config or {}))
         self._admin.create_topics([topic], operation_timeout=ADMIN_TIMEOUT_S)[name].result(ADMIN_TIMEOUT_S)
+        self._topics.append(name)
 
         def complete() -> bool:
             states = [s for s in self.observe([name]).partitions if s.leader is not None]
@@ -261,6 +264,16 @@ class ProcessCluster:
 
     def delete_topic(self, name: str) -> None:
         self._admin.delete_topics([name], operation_timeout=ADMIN_TIMEOUT_S)[name].result(ADMIN_TIMEOUT_S)
+        self._topics.remove(name)
+
+    def reset(self) -> None:
+        """Delete every topic that was made through this object, so that the next user finds the cluster empty."""
+        try:
+            for future in self._admin.delete_topics(self._topics).values() if self._topics else ():
+                future.result(ADMIN_TIMEOUT_S)
+        except KafkaException as error:
+            raise KafkaosError(f"cluster {self.spec.name} could not be emptied: {error}") from None
+        self._topics.clear()
 
     def admin(self) -> AdminClient:
         """A confluent-kafka admin client with all rights."""

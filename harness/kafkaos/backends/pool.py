@@ -1,0 +1,81 @@
+"""Clusters that tests share: reused after a health check, rebuilt when a fault left them dirty."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kafkaos.backends.jars import Progress
+from kafkaos.backends.process import ProcessCluster, start_cluster
+from kafkaos.backends.processes import Supervisor
+from kafkaos.errors import KafkaosError, WaitExpired
+from kafkaos.spec import ClusterSpec
+
+# A cluster that recovers within this is still cheaper than a new one.
+REUSE_DEADLINE_S = 3.0
+KEPT_AT_ONCE = 1
+
+
+@dataclass
+class ClusterPool:
+    """At most `KEPT_AT_ONCE` idle clusters: on a laptop an idle JVM costs the running ones time."""
+
+    log_folder: Path
+    java_home: str | None = None
+    progress: Progress = lambda _: None
+    rng: random.Random = field(default_factory=random.Random)
+    _supervisor: Supervisor | None = None
+    _idle: list[ProcessCluster] = field(default_factory=list)
+    _started: int = 0
+
+    @property
+    def supervisor(self) -> Supervisor:
+        if self._supervisor is None:
+            self._supervisor = Supervisor()
+        return self._supervisor
+
+    def take(self, spec: ClusterSpec) -> ProcessCluster:
+        """A healthy cluster of this specification."""
+        for cluster in [c for c in self._idle if c.spec == spec]:
+            self._idle.remove(cluster)
+            try:
+                cluster.wait_healthy(timeout_s=REUSE_DEADLINE_S)
+            except WaitExpired:
+                cluster.close()
+            else:
+                return cluster
+        self._shrink(KEPT_AT_ONCE - 1)
+        self._started += 1
+        return start_cluster(
+            spec,
+            supervisor=self.supervisor,
+            log_folder=self.log_folder / f"{spec.name}-{self._started}",
+            java_home=self.java_home,
+            progress=self.progress,
+            rng=self.rng,
+        )
+
+    def give_back(self, cluster: ProcessCluster) -> None:
+        """Take its topics away and keep it, or end it where it is dirty."""
+        if cluster.dirty or len(cluster.alive()) < len(cluster.nodes):
+            cluster.close()
+            return
+        try:
+            cluster.reset()
+        except KafkaosError:
+            cluster.close()
+            return
+        self._idle.append(cluster)
+
+    def _shrink(self, size: int) -> None:
+        while len(self._idle) > size:
+            self._idle.pop(0).close()
+
+    def close(self) -> None:
+        """End all idle clusters and the warden."""
+        with contextlib.suppress(KafkaosError):
+            self._shrink(0)
+        if self._supervisor is not None:
+            self._supervisor.close()

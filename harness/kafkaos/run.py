@@ -1,0 +1,273 @@
+"""One run: traffic, faults, healing, the final truth, the verdict. What a scenario calls `chaos`.
+
+Safety and liveness are separate phases: faults are injected while traffic runs; then everything is healed, the cluster
+must become healthy, and only then is the log read to its end and judged.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import random
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from kafkaos import checks
+from kafkaos.checks import Guarantee, Status, Verdict
+from kafkaos.cluster import Cluster
+from kafkaos.errors import KafkaosError, WrongUse
+from kafkaos.faults.base import Fault
+from kafkaos.faults.journal import HealJournal
+from kafkaos.faults.world import World
+from kafkaos.history import Recording
+from kafkaos.history.events import EventLog
+from kafkaos.history.recorder import Recorder
+from kafkaos.history.recording import archive, write_meta
+from kafkaos.history.rows import Op, Outcome
+from kafkaos.traffic.catch_up import wait_caught_up
+from kafkaos.traffic.client import Spawner, Surroundings
+from kafkaos.traffic.handles import ConsumerHandle, FinalHandle, ProducerHandle, TransactionalHandle
+from kafkaos.traffic.settings import ConsumerSettings, FinalSettings, ProducerSettings, TransactionalSettings
+
+HEALTH_DEADLINE_S = 60.0
+CLIENT_DEADLINE_S = 60.0
+FINAL_DEADLINE_S = 120.0
+VERDICTS_FILE = "verdicts.json"
+
+H = TypeVar("H", bound=ProducerHandle | ConsumerHandle)
+Step = Callable[[str], AbstractContextManager[Any]]
+
+
+class GuaranteeBroken(AssertionError):
+    """A guarantee broke; the message has the witnesses."""
+
+
+class VerdictUnknown(KafkaosError):
+    """Too little was seen, or a fault left no evidence: neither held nor broke."""
+
+
+class Chaos:
+    """One recording: its clients, its faults, its verdicts. Not for use by several threads."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        *,
+        spawner: Spawner,
+        folder: Path,
+        run_id: str,
+        seed: int,
+        settings: dict[str, Any] | None = None,
+        step: Step = contextlib.nullcontext,
+    ) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.cluster = cluster
+        self.folder = folder
+        self.seed = seed
+        self.rng = random.Random(seed)
+        self.verdicts: list[Verdict] = []
+        self._step = step
+        self._around = Surroundings(folder, spawner, run=run_id)
+        self._events = EventLog(folder / "events.jsonl")
+        self._recorder = Recorder(
+            folder / "segments" / "harness.seg", client="harness", incarnation=0, role="harness", run=run_id
+        )
+        self.clients: dict[str, ProducerHandle | ConsumerHandle] = {}
+        self._world = World(
+            cluster=cluster,
+            clients=self.clients,
+            rng=self.rng,
+            journal=HealJournal(folder / "heal.jsonl"),
+            topics=[],
+        )
+        self._names = itertools.count(1)
+        self._without_evidence: list[str] = []
+        self._drained = False
+        self._recording: Recording | None = None
+        write_meta(
+            folder,
+            {
+                "run": run_id,
+                "seed": seed,
+                "cluster": cluster.spec.model_dump(),
+                "versions": {"kafka": cluster.spec.kafka},
+                "settings": settings or {},
+            },
+        )
+        self.phase("setup", nodes=[node.name for node in cluster.nodes])
+
+    def phase(self, name: str, **details: Any) -> None:
+        """Mark the begin of a phase in the recording."""
+        self._events.phase(name, **details)
+
+    # traffic
+
+    def producer(self, topic: str, *, name: str | None = None, start: bool = True, **settings: Any) -> ProducerHandle:
+        """A recording producer in a process of its own; settings as in ProducerSettings (rate, acks, keys …)."""
+        made = ProducerSettings(**self._common(topic, name or self._name("producer"), settings))
+        return self._add(ProducerHandle(made, self._around), start)
+
+    def transactional_producer(
+        self, topic: str, *, transactional_id: str, name: str | None = None, start: bool = True, **settings: Any
+    ) -> TransactionalHandle:
+        """A recording transactional producer; settings as in TransactionalSettings."""
+        common = self._common(topic, name or self._name("transactional"), settings)
+        made = TransactionalSettings(transactional_id=transactional_id, **common)
+        return self._add(TransactionalHandle(made, self._around), start)
+
+    def consumer(
+        self, topic: str, *, group: str | None = None, name: str | None = None, start: bool = True, **settings: Any
+    ) -> ConsumerHandle:
+        """A recording consumer; settings as in ConsumerSettings (commit, isolation, assignor …)."""
+        if group is None:
+            settings.setdefault("commit", "never")
+        made = ConsumerSettings(group=group, **self._common(topic, name or self._name("consumer"), settings))
+        return self._add(ConsumerHandle(made, self._around), start)
+
+    def _name(self, kind: str) -> str:
+        return f"{kind}-{next(self._names)}"
+
+    def _common(self, topic: str, name: str, settings: dict[str, Any]) -> dict[str, Any]:
+        if name in self.clients:
+            raise WrongUse(f"there is a client '{name}' already: give each its own name")
+        if topic not in self._world.topics:
+            self._world.topics.append(topic)
+        config = {**self.cluster.client_config(), **settings.pop("config", {})}
+        return {"topics": (topic,), "client": name, "config": config, **settings}
+
+    def _add(self, handle: H, start: bool) -> H:
+        self.clients[handle.name] = handle
+        if start:
+            handle.start()
+        return handle
+
+    # faults
+
+    @contextlib.contextmanager
+    def fault(self, fault: Fault) -> Iterator[Any]:
+        """Inject, prove that it bit, run the body, and always undo it, also on Ctrl-C.
+
+        WrongUse where this cluster cannot have the fault. Without evidence the run's verdict is unknown.
+        """
+        reason = fault.available(self.cluster)
+        if reason is not None:
+            raise WrongUse(f"{fault.name} is not available on cluster {self.cluster.spec.name}: {reason}")
+        with self._step(f"inject: {fault.title}"):
+            number = self._events.inject(fault.name, target=str(getattr(fault, "target", "")), fault_json=_json(fault))
+            row = self._recorder.begin(Op.INJECT, sequence=number)
+            injection = fault.inject(self._world)
+            self._recorder.complete(row, Outcome.OK)
+        try:
+            with self._step("evidence that it bit"):
+                evidence = fault.evidence(self._world, injection)
+                self._events.append("evidence", fault.name, of_fault=number, evidence=_json(evidence))
+            if evidence is None:
+                self._without_evidence.append(f"{fault.title} ({injection})")
+            yield injection
+        finally:
+            with self._step(f"heal: {fault.title}"):
+                heal_row = self._recorder.begin(Op.HEAL, sequence=number)
+                fault.heal(self._world, injection)
+                self._recorder.complete(heal_row, Outcome.OK)
+                self._events.heal(fault.name, fault=number, state=self.cluster.observe().to_json())
+
+    # the end
+
+    def drain(self, *, timeout_s: float = CLIENT_DEADLINE_S) -> None:
+        """Wait for a healthy cluster, stop the traffic in order, let every group catch up, read the final truth."""
+        if self._drained:
+            return
+        self._drained = True
+        with self._step("wait for a healthy cluster"):
+            self.phase("healthy")
+            self.cluster.wait_healthy(timeout_s=HEALTH_DEADLINE_S)
+        with self._step("drain"):
+            self.phase("drain")
+            for client in self.clients.values():
+                if isinstance(client, ProducerHandle) and client.running:
+                    client.drain(timeout_s=timeout_s)
+            wait_caught_up(self.clients.values(), self.cluster.client_config(), timeout_s=timeout_s)
+            for client in self.clients.values():
+                if client.running:
+                    client.stop()
+        if self._world.topics:
+            with self._step("read the final truth"):
+                self.phase("final")
+                settings = FinalSettings(
+                    topics=tuple(self._world.topics), client="final-reader", config=dict(self.cluster.client_config()),
+                    deadline_s=FINAL_DEADLINE_S,
+                )  # fmt: skip
+                FinalHandle(settings, self._around).read_all()
+        self.phase("end")
+
+    def judge(self, *guarantees: Guarantee) -> list[Verdict]:
+        """Drain if need be, and judge; raises nothing for a broken guarantee (controls look at it themselves)."""
+        self.drain()
+        with self._step("check"):
+            recording = self._archived()
+            write_meta(self.folder, {"guarantees": [checks.to_json(guarantee) for guarantee in guarantees]})
+            self.verdicts = [*self.verdicts, *checks.judge_all(recording, guarantees)]
+            text = json.dumps([verdict.to_json() for verdict in self.verdicts], indent=1)
+            (self.folder / VERDICTS_FILE).write_text(text)
+        return self.verdicts[-len(guarantees) :]
+
+    def verify(self, *guarantees: Guarantee) -> list[Verdict]:
+        """Judge, and raise GuaranteeBroken with the witnesses, or VerdictUnknown; the verdicts where all held."""
+        if not guarantees:
+            raise WrongUse("verify needs at least one guarantee: a run that checks nothing proves nothing")
+        verdicts = self.judge(*guarantees)
+        broken = [verdict for verdict in verdicts if verdict.status is Status.FAIL]
+        if broken:
+            raise GuaranteeBroken("\n".join(map(tell, broken)))
+        if self._without_evidence:
+            raise VerdictUnknown(f"there is no evidence that these faults bit: {'; '.join(self._without_evidence)}")
+        doubtful = [verdict for verdict in verdicts if verdict.status is Status.UNKNOWN]
+        if doubtful:
+            raise VerdictUnknown("\n".join(map(tell, doubtful)))
+        return verdicts
+
+    def _archived(self) -> Recording:
+        if self._recording is None:
+            self._recorder.close()
+            self._recording = archive(self.folder)
+        return self._recording
+
+    @property
+    def recording(self) -> Recording:
+        """What was recorded; drains first."""
+        self.drain()
+        return self._archived()
+
+    def close(self) -> None:
+        """End every client that still runs and close the recording; for a test that failed half-way too."""
+        for client in self.clients.values():
+            with contextlib.suppress(KafkaosError):
+                client.kill()
+        self._recorder.close()
+        self._events.close()
+
+
+def tell(verdict: Verdict) -> str:
+    """A verdict in words, with its witnesses."""
+    return "\n".join([f"{verdict.guarantee}: {verdict.sentence}", *(f"  - {w.sentence}" for w in verdict.witnesses)])
+
+
+def _json(value: Any) -> Any:
+    if hasattr(value, "to_json"):
+        return value.to_json()
+    if hasattr(value, "__dataclass_fields__"):
+        return {name: _json(getattr(value, name)) for name in value.__dataclass_fields__}
+    if isinstance(value, dict):
+        return {str(key): _json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_json(item) for item in value]
+    return value if isinstance(value, str | int | float | bool | None) else str(value)
+
+
+def verdicts_of(folder: Path) -> Sequence[Verdict]:
+    """The verdicts that a run left in its folder; none if it did not get that far."""
+    path = folder / VERDICTS_FILE
+    return [Verdict.from_json(given) for given in json.loads(path.read_text())] if path.exists() else []
