@@ -16,10 +16,10 @@ from kafkaos.history import Recording
 
 @dataclass(frozen=True, kw_only=True)
 class NoAcknowledgedLoss:
-    """A missing record is *lost* if the final reader passed its offset or reached the high watermark, else unseen.
+    """A missing record is *lost* if the final reader passed it or reached the high watermark, else unseen.
 
-    Exempt are records below the log's start (retention) and, in the topics named in `compacted`, records whose
-    key has a later record. A value that was sent twice and acknowledged twice must be there once.
+    Exempt are records below the log's start (retention) and, in the topics named in `compacted`, records
+    whose key has a later record. A value that was sent twice and acknowledged twice must be there once.
     """
 
     name: ClassVar[str] = "no_acknowledged_loss"
@@ -57,8 +57,8 @@ class NoAcknowledgedLoss:
         if unseen.height:
             return unknown(
                 self,
-                f"{plural(unseen.height, 'acknowledged record')} of {acked.height:,} may be in the log: the final "
-                "reader did not get there.",
+                f"{plural(unseen.height, 'acknowledged record')} of {acked.height:,} may be in the log: "
+                "the final reader did not get there.",
                 counts,
                 [witness(recording, _unseen(row), row) for row in first_rows(unseen, "invoked_ns")],
             )
@@ -81,7 +81,7 @@ def _missing(acked: pl.DataFrame, log: pl.DataFrame) -> pl.DataFrame:
 
 
 def _classify(missing: pl.DataFrame, extents: pl.DataFrame) -> pl.DataFrame:
-    """Add `fate`. Without a partition all of the topic's must be whole; without an offset, none cut at its start."""
+    """Add `fate`. Without a partition all must be whole; without an offset, none cut at its start."""
     known = extents.select("place", "start", "passed", "whole")
     topics = extents.group_by("topic").agg(
         topic_start=pl.col("start").max(), topic_whole=pl.col("whole").all()
@@ -110,7 +110,8 @@ def _classify(missing: pl.DataFrame, extents: pl.DataFrame) -> pl.DataFrame:
 
 
 def _lost(row: dict[str, Any]) -> str:
-    return f"{row['client']} was told that record {row['value']} is in {at(row)}; the final reader did not find it."
+    where = f"{row['client']} was told that record {row['value']} is in {at(row)}"
+    return f"{where}; the final reader did not find it."
 
 
 def _unseen(row: dict[str, Any]) -> str:

@@ -20,8 +20,8 @@ _PROCESS = ["client", "incarnation"]
 
 @dataclass(frozen=True, kw_only=True)
 class Available:
-    """No wait longer than `within_s`: for any acknowledgement while sends are outstanding, and, for each group, for any
-    delivery while acknowledged records of its partitions are not delivered.
+    """No wait longer than `within_s`: for any acknowledgement while sends are outstanding, and, for each
+    group, for any delivery while acknowledged records of its partitions are not delivered.
 
     The default is Kafka's own `replica.lag.time.max.ms` (30 s), the longest that acks=all waits for a dead
     follower. A send whose client died is awaited until that client's last row, a delivery until the group's.
@@ -89,7 +89,7 @@ def _send_waits(recording: Recording, sent: pl.DataFrame, acked: pl.DataFrame) -
 
 
 def _delivery_waits(recording: Recording) -> dict[str, Waits]:
-    """For each group (each reader without one): awaited are the acknowledged records of all places that it ever had."""
+    """Of each group, or reader without one: awaited is what was acknowledged in its places."""
     who = pl.coalesce(pl.col("group").cast(pl.String), pl.col("client").cast(pl.String))
     reads = views.reads(recording)
     had = pl.concat([reads, views.of_op(recording, "assign")], how="diagonal").with_columns(who=who)

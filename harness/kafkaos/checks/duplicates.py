@@ -59,7 +59,7 @@ class NoDuplicates:
         )
 
     def _beyond_sent(self, recording: Recording, seen: pl.DataFrame, several: pl.DataFrame) -> pl.DataFrame:
-        """The few values at several offsets, with their offsets and sends, where there are more than sends."""
+        """The values at more offsets than they were sent, with their offsets and first send."""
         on = ["topic_number", "value"]
         offsets = (
             seen.with_columns(topic_number=pl.col("topic").to_physical())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar, Protocol, runtime_checkable
 
-from kafkaos.checks.verdict import Count, Status, Verdict, Witness
+from kafkaos.checks.verdict import WITNESSES_MAX, Count, Status, Verdict, Witness
 from kafkaos.history import Recording
 
 
@@ -18,7 +18,7 @@ class Guarantee(Protocol):
     mutations: ClassVar[tuple[str, ...]]  # the planted anomalies it must find, by their names in mutations.py
 
     def judge(self, recording: Recording) -> Verdict:
-        """A pure function of the recording: pass, fail with witnesses, or unknown if too little was observed."""
+        """A pure function: pass, fail with witnesses, or unknown if too little was observed."""
         ...
 
 
@@ -34,7 +34,7 @@ def broke(
         status=Status.FAIL,
         sentence=sentence,
         counts=counts,
-        witnesses=list(witnesses),
+        witnesses=list(witnesses)[:WITNESSES_MAX],
     )
 
 
@@ -49,5 +49,5 @@ def unknown(
         status=Status.UNKNOWN,
         sentence=sentence,
         counts=counts or {},
-        witnesses=list(witnesses),
+        witnesses=list(witnesses)[:WITNESSES_MAX],
     )

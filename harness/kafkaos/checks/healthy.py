@@ -1,8 +1,8 @@
 """Recordings of runs that went well, made up with numpy: the ground on which mutations are planted.
 
-Healthy is not trivial: a fault in the middle stalls the acknowledgements, some sends end unknown (half of them are
-in the log), offsets have gaps as transaction markers leave them, the first records of a partition are below the
-log's start, and a rebalance delivers the last few records again.
+Healthy is not trivial: a fault in the middle stalls the acknowledgements, some sends end unknown (half of
+them are in the log), offsets have gaps as transaction markers leave them, the first records of a partition
+are below the log's start, and a rebalance delivers the last few records again.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def healthy(
     records: int = 1_200,
     seed: int = 0,
 ) -> Recording:
-    """`records` sends in all, over TOPICS; each group has two members, one of which takes over in the middle."""
+    """`records` sends in all, over TOPICS; in the middle a group's second member takes over."""
     rng = np.random.default_rng(seed)
     sends = _sends(producers=producers, partitions=partitions, records=records, rng=rng)
     log = sends.filter(pl.col("in_log")).with_columns(offset="log_offset")

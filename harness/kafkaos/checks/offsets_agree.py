@@ -20,7 +20,7 @@ _NEEDED = ["source", "client", "topic", "partition", "place", "offset", "value",
 class OffsetsAgree:
     """Acknowledgements, readers and the final reader are compared at each (partition, offset).
 
-    Broken by two values at one offset, by an acknowledged record that lies elsewhere than it was said to, and by a
+    Broken by two values at one offset, by an acknowledged record that lies elsewhere than was said, and by a
     delivered record whose offset the final reader passed without finding anything (the log was cut and not
     written again), except below the log's start and in the topics named in `compacted`.
     """
@@ -133,4 +133,4 @@ def _moved_sentence(row: dict[str, Any]) -> str:
 
 
 def _gone_sentence(row: dict[str, Any]) -> str:
-    return f"{row['client']} read record {row['value']} in {at(row)}; at the end there is nothing at that offset."
+    return f"{row['client']} read record {row['value']} in {at(row)}; at the end nothing is at that offset."

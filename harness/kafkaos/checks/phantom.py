@@ -69,8 +69,8 @@ class NoPhantom:
         rows = first_rows(records.rename({"invoked_ns": "seen_ns"}).drop("completed_ns"), "seen_ns")
         return broke(
             self,
-            f"{plural(records.height, 'record')} that {'was' if records.height == 1 else 'were'} read had not "
-            "been sent so.",
+            f"{plural(records.height, 'record')} that {'was' if records.height == 1 else 'were'} read "
+            "had not been sent so.",
             counts,
             [witness(recording, _phantom(row), row) for row in rows],
         )

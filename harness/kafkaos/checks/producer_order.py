@@ -1,4 +1,4 @@
-"""Producer order: a producer's acknowledged records lie in a partition in the order in which they were sent."""
+"""Producer order: a producer's acknowledged records lie in a partition in the order sent."""
 
 from __future__ import annotations
 
@@ -66,6 +66,6 @@ def _with_log_offsets(acked: pl.DataFrame, log: pl.DataFrame) -> pl.DataFrame:
 
 def _fallen(row: dict[str, Any]) -> str:
     return (
-        f"{row['client']} sent record {row['value']} to {row['topic']}-{row['partition']} after the one at offset "
-        f"{row['highest']}, but it lies at offset {row['offset']}."
+        f"{row['client']} sent record {row['value']} to {row['topic']}-{row['partition']} after the one at "
+        f"offset {row['highest']}, but it lies at offset {row['offset']}."
     )

@@ -1,4 +1,4 @@
-"""Reader order: a reader gets the records of a partition one after the other, none again and none left out."""
+"""Reader order: a reader gets a partition's records one after the other, none again, none left out."""
 
 from __future__ import annotations
 
@@ -20,12 +20,13 @@ _STRETCH = [*_READER, "stretch"]
 
 @dataclass(frozen=True, kw_only=True)
 class ReaderOrder:
-    """Judged in stretches: the deliveries of one partition to one incarnation between two assign, revoke or seek rows.
+    """Judged in stretches: one partition's deliveries to one incarnation between assign, revoke or seek rows.
 
-    Within a stretch the offset must rise (a fall or a repeat breaks it) and may pass over an offset only where
-    the log at the end holds no record that this reader may see. Across stretches of a group, reading again is legal
-    back to the last commit; going on past records that no member was ever given is a skip, unless
-    somebody sought there. A group's first position is free, and so is every start of a reader without a group.
+    Within a stretch the offset must rise (a fall or a repeat breaks it) and may pass over an offset only
+    where the log at the end holds no record that this reader may see. Across stretches of a group, reading
+    again is legal back to the last commit; going on past records that no member was ever given is a skip,
+    unless somebody sought there. A group's first position is free, and so is every start of a reader
+    without a group.
     """
 
     name: ClassVar[str] = "reader_order"
@@ -58,7 +59,7 @@ class ReaderOrder:
         if unseen:
             return unknown(
                 self,
-                f"{plural(unseen, 'jump')} of readers cannot be judged: no final reader looked at what lies between.",
+                f"{plural(unseen, 'jump')} of readers cannot be judged: no final reader looked between.",
                 counts,
             )
         return held(
@@ -67,7 +68,7 @@ class ReaderOrder:
 
 
 def _steps(recording: Recording) -> pl.DataFrame:
-    """Each delivery with its stretch, what opened it, and the offset before it in the stretch (null for the first)."""
+    """Each delivery with its stretch, what opened that, and the offset before (null for the first)."""
     reads = views.reads(recording).drop_nulls(["place", "offset"]).with_columns(kind=pl.lit("read"))
     resets = [
         views.of_op(recording, kind).with_columns(kind=pl.lit(kind)) for kind in ("assign", "revoke", "seek")

@@ -64,15 +64,17 @@ class Recovered:
             rows = first_rows(unseen, "fault", "topic", "partition")
             return unknown(
                 self,
-                f"Recovery of {plural(unseen.height, 'partition')} was not observed: too little was sent after "
-                "the fault.",
+                f"Recovery of {plural(unseen.height, 'partition')} was not observed: "
+                "too little was sent after the fault.",
                 counts,
                 [witness(recording, self._unseen(known[row["fault"]], row), row) for row in rows],
             )
-        return held(self, f"All recovered within {longest:.3f} s, the limit is {self.within_s:g} s.", counts)
+        return held(
+            self, f"All recovered within {counts['recovery_s']} s, the limit is {self.within_s:g} s.", counts
+        )
 
     def _after(self, fault: Fault, which: int, sent: pl.DataFrame) -> pl.DataFrame:
-        """Each partition that was in use before the fault: when it was acknowledged again, or tried in vain."""
+        """Each partition in use before the fault: when it was acknowledged again, or tried in vain."""
         healing = self.since == "heal"
         never = healing and fault.healed_ns is None
         start_ns = fault.healed_ns if healing and fault.healed_ns is not None else fault.injected_ns

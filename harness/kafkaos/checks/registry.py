@@ -55,7 +55,7 @@ def to_json(guarantee: Guarantee) -> dict[str, Any]:
 
 
 def from_json(given: dict[str, Any] | str) -> Guarantee:
-    """The guarantee of `to_json`, or of a bare name with its defaults. Raises WrongUse, naming the near match."""
+    """The guarantee of `to_json`, or of a bare name. Raises WrongUse, naming the near match."""
     named = {"guarantee": given} if isinstance(given, str) else dict(given)
     name = named.pop("guarantee", None)
     if not isinstance(name, str) or name not in GUARANTEES:

@@ -23,19 +23,20 @@ class Fault:
     placed_ns: int
     healed_ns: int | None
 
-    def __str__(self) -> str:
-        return self.name
-
 
 def start_ns(recording: Recording) -> int:
     """The run's zero: the first row's invocation (0 where there is none)."""
-    first = recording.derive("start", lambda: recording.rows["invoked_ns"].min())
+    first = recording.derive("start", recording.rows["invoked_ns"].min)
     return first if isinstance(first, int) else 0
 
 
 def faults(recording: Recording) -> list[Fault]:
     """The faults in order, from the inject and heal rows; from the events where nobody wrote such rows."""
-    return recording.derive("faults", lambda: _from_rows(recording) or _from_events(recording))
+    return recording.derive("faults", lambda: _found(recording))
+
+
+def _found(recording: Recording) -> list[Fault]:
+    return _from_rows(recording) or _from_events(recording)
 
 
 def _from_rows(recording: Recording) -> list[Fault]:
@@ -46,7 +47,7 @@ def _from_rows(recording: Recording) -> list[Fault]:
         .sort("invoked_ns")
     )
     healed = {row["sequence"]: row["invoked_ns"] for row in table.filter(pl.col("op") == "heal").to_dicts()}
-    found = []
+    found: list[Fault] = []
     for row in table.filter(pl.col("op") == "inject").to_dicts():
         number = len(found) if row["sequence"] is None else row["sequence"]
         begun, done = row["invoked_ns"], row["completed_ns"]

@@ -45,7 +45,7 @@ class Witness:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """`guarantee` is the registry's name, `sentence` is for people; at most WITNESSES_MAX witnesses are kept."""
+    """`guarantee` is the registry's name; at most WITNESSES_MAX witnesses are kept, `counts` tells of all."""
 
     guarantee: str
     status: Status
