@@ -37,7 +37,7 @@ SCHEMA: dict[str, pl.DataType] = {
     "isolation": ISOLATIONS,
 }
 REQUIRED = ("client", "op", "topic", "partition", "offset", "value", "invoked_ns", "outcome")
-NEVER_NULL = ("client", "incarnation", "row", "op", "invoked_ns", "outcome", "error", "corrupt")
+NEVER_NULL = ("client", "row", "op", "invoked_ns", "outcome")
 
 _INTEGERS = frozenset(name for name, kind in SCHEMA.items() if kind.is_integer())
 
@@ -96,15 +96,16 @@ def _cast(frame: pl.DataFrame, name: str, *, source: str) -> pl.Series:
 
 
 def _with_defaults(frame: pl.DataFrame) -> pl.DataFrame:
-    """What a missing column means, as docs/recording.md says it."""
+    """What a missing column, or a null where none may be, means; docs/recording.md says it too."""
     defaults = {
-        "incarnation": pl.lit(0),
-        "error": pl.lit(0),
-        "corrupt": pl.lit(False),
         "row": pl.int_range(pl.len()),
         "completed_ns": pl.when(pl.col("outcome") != "info").then("invoked_ns"),
     }
     missing = [name for name in SCHEMA if name not in frame.columns]
-    return frame.with_columns(
+    frame = frame.with_columns(
         defaults.get(name, pl.lit(None)).cast(SCHEMA[name]).alias(name) for name in missing
+    )
+    # A stranger's lines need not say what is ordinary: null stands for it.
+    return frame.with_columns(
+        pl.col("incarnation").fill_null(0), pl.col("error").fill_null(0), pl.col("corrupt").fill_null(False)
     )
