@@ -95,9 +95,19 @@ class ClientHandle(Generic[S]):
         return max(self._incarnation, 0)
 
     @property
-    def running(self) -> bool:
+    def is_running(self) -> bool:
         """Whether the process is there (it may be stopped by SIGSTOP)."""
         return self._process is not None and self._process.poll() is None
+
+    @property
+    def pid(self) -> int | None:
+        """Of the present incarnation, also after its end; None before the first start."""
+        return None if self._process is None else self._process.pid
+
+    @property
+    def exit_status(self) -> int | None:
+        """Of the present incarnation, minus the signal that ended it; None while it runs."""
+        return None if self._process is None else self._process.poll()
 
     @property
     def state(self) -> State:
@@ -128,7 +138,7 @@ class ClientHandle(Generic[S]):
 
     def start(self, *, paused: bool = False, timeout_s: float = START_DEADLINE_S) -> None:
         """Start the process and wait until it runs; `paused` has it not send yet."""
-        if self.running:
+        if self.is_running:
             raise WrongUse(f"client {self.name!r} runs already: use restart() or a second client")
         self._keep_counters()
         self._killed = False
@@ -178,7 +188,7 @@ class ClientHandle(Generic[S]):
 
     def kill(self) -> None:
         """kill -9; what the client knew and had not done is lost, its recording is not."""
-        if self._process is not None and self.running:
+        if self._process is not None and self.is_running:
             self._killed = True
             self._process.signal(signal.SIGKILL)
             self._process.wait(KILL_DEADLINE_S)
@@ -217,7 +227,7 @@ class ClientHandle(Generic[S]):
         """Wait for a condition; WaitExpired at the deadline, or at once if the process ends without it."""
         deadline_s = time.monotonic() + timeout_s
         while True:
-            ended = not self.running  # looked at first: what it did before it ended counts
+            ended = not self.is_running  # looked at first: what it did before it ended counts
             if condition():
                 return
             if ended:

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TypeVar
 
-from confluent_kafka import KafkaError
+from confluent_kafka import KafkaError, KafkaException
 
 from kafkaos.errors import EXIT_WRONG_USE, KafkaosError
 from kafkaos.traffic.settings import ClientSettings
@@ -68,13 +68,13 @@ class ClientProcess:
     def on_error(self, error: KafkaError) -> None:
         """librdkafka's `error_cb`: noted, and survived unless it is fatal."""
         self.page.note_error(error.code(), str(error))
-        if error.fatal():
+        if error.fatal() or error.code() == KafkaError._FATAL:  # a consumer's event has the code alone
             self.fatal = str(error)
 
     def raise_if_fatal(self) -> None:
         """Raise FatalClient once librdkafka has said that the client is dead."""
         if self.fatal is not None:
-            raise FatalClient(self.fatal)
+            raise FatalClient(f"fatal: {self.fatal}")
 
     def _on_terminate(self, _number: int, _frame: FrameType | None) -> None:
         self._terminated = True
@@ -95,15 +95,20 @@ def run_client(kind: type[S], body: Callable[[S, ClientProcess], None]) -> int:
     client.listen()
     try:
         body(settings, client)
-    except FatalClient as error:
-        return _ended(client, code=page[Word.LAST_ERROR], text=f"fatal: {error}", status=EXIT_FATAL)
     except KafkaosError as error:
-        return _ended(client, code=0, text=str(error), status=error.exit_status)
+        return _ended(client, code=page[Word.LAST_ERROR], text=str(error), status=error.exit_status)
     except Exception as error:
+        if is_fatal(error):  # confluent-kafka raises fatal errors out of poll(), past the error_cb
+            return _ended(client, code=error.args[0].code(), text=str(error), status=EXIT_FATAL)
         traceback.print_exc()
         return _ended(client, code=0, text=f"{type(error).__name__}: {error}", status=1)
     client.state(State.STOPPED)
     return 0
+
+
+def is_fatal(error: Exception) -> bool:
+    """Whether an exception says that the Kafka client is dead."""
+    return isinstance(error, KafkaException) and bool(error.args[0].fatal())
 
 
 def _ended(client: ClientProcess, *, code: int, text: str, status: int) -> int:

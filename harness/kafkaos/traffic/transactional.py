@@ -80,6 +80,8 @@ class Transactions:
                 left -= due
             self._sends.producer.poll(0 if due else pace.wait_s())
             self._sends.settle()
+        if abort:  # an abort at once would purge the records before they reach the log, and prove nothing
+            self._sends.flush(timeout_s=self._settings.flush_timeout_s)
         self._client.raise_if_fatal()
         self._end(transaction, abort=abort or left > 0)
 
