@@ -187,11 +187,11 @@ class Chaos:
         with self._step("drain"):
             self.phase("drain")
             for client in self.clients.values():
-                if isinstance(client, ProducerHandle) and client.running:
+                if isinstance(client, ProducerHandle) and client.is_running:
                     client.drain(timeout_s=timeout_s)
             wait_caught_up(self.clients.values(), self.cluster.client_config(), timeout_s=timeout_s)
             for client in self.clients.values():
-                if client.running:
+                if client.is_running:
                     client.stop()
         if self._world.topics:
             with self._step("read the final truth"):

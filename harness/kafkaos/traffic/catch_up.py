@@ -18,12 +18,15 @@ REQUEST_TIMEOUT_S = 10.0
 
 
 def wait_caught_up(
-    clients: Iterable[ClientHandle[ClientSettings]] | Iterable[object], config: dict[str, str], *, timeout_s: float
+    clients: Iterable[ClientHandle[ClientSettings]] | Iterable[object],
+    config: dict[str, str],
+    *,
+    timeout_s: float,
 ) -> None:
     """Wait until each group of a running, committing consumer has committed every partition's end. WaitExpired tells the lag."""
     groups: dict[str, set[str]] = {}
     for client in clients:
-        if isinstance(client, ConsumerHandle) and client.running:
+        if isinstance(client, ConsumerHandle) and client.is_running:
             settings = client.settings
             if settings.group is not None and settings.commit in ("batch", "record", "before"):
                 groups.setdefault(settings.group, set()).update(settings.topics)
@@ -34,7 +37,9 @@ def wait_caught_up(
     for group, topics in groups.items():
         while lag := _lag(admin, group, topics):
             if time.monotonic() > deadline:
-                raise WaitExpired(f"group {group} did not catch up within {timeout_s:g} s; left to read: {lag}")
+                raise WaitExpired(
+                    f"group {group} did not catch up within {timeout_s:g} s; left to read: {lag}"
+                )
             time.sleep(LOOK_EVERY_S)
 
 
@@ -43,7 +48,9 @@ def _lag(admin: AdminClient, group: str, topics: set[str]) -> dict[str, int]:
     try:
         metadata = admin.list_topics(timeout=REQUEST_TIMEOUT_S).topics
         partitions = [TopicPartition(t, p) for t in sorted(topics) for p in metadata[t].partitions]
-        ends = admin.list_offsets({p: OffsetSpec.latest() for p in partitions}, request_timeout=REQUEST_TIMEOUT_S)
+        ends = admin.list_offsets(
+            {p: OffsetSpec.latest() for p in partitions}, request_timeout=REQUEST_TIMEOUT_S
+        )
         request = [ConsumerGroupTopicPartitions(group, partitions)]
         stored = admin.list_consumer_group_offsets(request, request_timeout=REQUEST_TIMEOUT_S)[group].result()
         committed = {(p.topic, p.partition): max(p.offset, 0) for p in stored.topic_partitions}
