@@ -94,6 +94,10 @@ class Cluster(Protocol):
         """Create a topic and wait until every partition has a leader and its full ISR."""
         ...
 
+    def topic_config(self, name: str) -> Mapping[str, str]:
+        """Every setting of a topic as it is in force, the cluster's defaults included; WrongUse if there is no such topic."""
+        ...
+
     def observe(self, topics: Sequence[str] | None = None) -> ClusterState: ...
     def coordinator(self, key: str, *, kind: Literal["group", "transaction"] = "group") -> int:
         """The broker that coordinates a group or a transactional id."""
@@ -111,6 +115,19 @@ class Killable(Protocol):
     def kill(self, node_id: int) -> None: ...
     def start(self, node_id: int) -> None: ...
     def is_running(self, node_id: int) -> bool: ...
+
+
+@runtime_checkable
+class HasProcesses(Protocol):
+    """Each node is one process of this machine, so that its end or its frozen state can be seen."""
+
+    def pid(self, node_id: int) -> int:
+        """Of the process started last, also after its end."""
+        ...
+
+    def exit_status(self, node_id: int) -> int | None:
+        """Of the process started last: minus the signal that ended it; None while it runs."""
+        ...
 
 
 @runtime_checkable

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic
 
 from kafkaos.backends import kraft, network
 from kafkaos.backends.ask import find_coordinator, merge, metadata, quorum_leader
@@ -223,6 +224,9 @@ class ProcessCluster:
     def pid(self, node_id: int) -> int:
         return self._processes[node_id].pid
 
+    def exit_status(self, node_id: int) -> int | None:
+        return self._processes[node_id].poll()
+
     # what it knows of itself
 
     @cached_property
@@ -261,6 +265,16 @@ class ProcessCluster:
 
         wait_until(complete, timeout_s=ADMIN_TIMEOUT_S, what=f"topic {name} has a leader and a full ISR everywhere")
         return name
+
+    def topic_config(self, name: str) -> Mapping[str, str]:
+        resource = ConfigResource(ConfigResource.Type.TOPIC, name)
+        try:
+            answer = self._admin.describe_configs([resource], request_timeout=ADMIN_TIMEOUT_S)[resource].result(ADMIN_TIMEOUT_S)
+        except KafkaException as error:
+            if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                raise WrongUse(f"cluster {self.spec.name} has no topic {name}: create it first") from None
+            raise
+        return {key: entry.value for key, entry in answer.items()}
 
     def delete_topic(self, name: str) -> None:
         self._admin.delete_topics([name], operation_timeout=ADMIN_TIMEOUT_S)[name].result(ADMIN_TIMEOUT_S)

@@ -1,0 +1,36 @@
+"""Faults: values that say whether they are possible here, act, prove that they bit, and are undone."""
+
+from kafkaos.faults import roles
+from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Fault, Injection
+from kafkaos.faults.clients import KillClient, PauseClient
+from kafkaos.faults.journal import JOURNAL_FILE, HealJournal, heal_leftovers, pending
+from kafkaos.faults.process import Kill, Pause, Restart, Stop
+from kafkaos.faults.catalog import from_json, registry, to_json
+from kafkaos.faults.replication import ViolateMinIsr
+from kafkaos.faults.undo import heal_pending
+from kafkaos.faults.world import ClientProcess, World
+
+__all__ = [
+    "EVIDENCE_DEADLINE_S",
+    "JOURNAL_FILE",
+    "ClientProcess",
+    "Evidence",
+    "Fault",
+    "HealJournal",
+    "Injection",
+    "Kill",
+    "KillClient",
+    "Pause",
+    "PauseClient",
+    "Restart",
+    "Stop",
+    "ViolateMinIsr",
+    "World",
+    "from_json",
+    "heal_leftovers",
+    "heal_pending",
+    "pending",
+    "registry",
+    "roles",
+    "to_json",
+]

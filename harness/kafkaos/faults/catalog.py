@@ -1,0 +1,38 @@
+"""Every fault by its name, and faults as JSON (`{"fault": "kill", "target": {"role": "leader", …}}`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any, cast
+
+from kafkaos.errors import WrongUse
+from kafkaos.faults import roles
+from kafkaos.faults.base import Fault
+from kafkaos.faults.clients import KillClient, PauseClient
+from kafkaos.faults.process import Kill, Pause, Restart, Stop
+from kafkaos.faults.replication import ViolateMinIsr
+from kafkaos.faults.values import build, lookup
+
+registry: dict[str, type[Fault]] = {
+    kind.name: kind for kind in (Kill, Stop, Pause, Restart, ViolateMinIsr, KillClient, PauseClient)
+}
+
+
+def to_json(fault: Fault) -> dict[str, Any]:
+    """The fault's name and its fields."""
+    values = {f.name: getattr(fault, f.name) for f in fields(fault)}  # type: ignore[arg-type]
+    if "target" in values:
+        values["target"] = roles.to_json(values["target"])
+    return {"fault": fault.name, **values}
+
+
+def from_json(given: Mapping[str, Any]) -> Fault:
+    """The fault again; WrongUse for an unknown fault, role or key, with the near match."""
+    kind = lookup(registry, given.get("fault"), what="fault")
+    values = {key: value for key, value in given.items() if key != "fault"}
+    if "target" in values:
+        if not isinstance(values["target"], Mapping):
+            raise WrongUse(f"the target of fault {kind.name} must be an object with a role, e.g. {{\"role\": \"controller\"}}")
+        values["target"] = roles.from_json(values["target"])
+    return cast(Fault, build(cast(type[Any], kind), values, what=f"fault {kind.name}"))

@@ -1,0 +1,94 @@
+"""Faults of a client's process: kill -9 and pause of a recording client or an application."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import dataclass
+from typing import ClassVar
+
+from kafkaos.cluster import Cluster
+from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Injection
+from kafkaos.faults.process import is_frozen
+from kafkaos.faults.roles import client
+from kafkaos.faults.undo import RESTART_CLIENT, RESUME_CLIENT, note_client, undo_all
+from kafkaos.faults.waiting import until
+from kafkaos.faults.world import World
+
+
+@dataclass(frozen=True)
+class KillClient:
+    """kill -9 of a client. Healing starts a new incarnation of it, unless `restart=False`."""
+
+    name: ClassVar = "kill-client"
+    family: ClassVar = "clients"
+    title: ClassVar = "kill -9 of a client"
+    client: str
+    restart: bool = True
+
+    def __str__(self) -> str:
+        return f"kill -9 of client {self.client}"
+
+    def available(self, cluster: Cluster) -> str | None:  # noqa: ARG002 - clients are ours on every backend
+        return None
+
+    def inject(self, world: World) -> Injection:
+        injection = _aim(self.name, self.client, world, RESTART_CLIENT, restart=self.restart)
+        world.clients[self.client].kill()
+        return injection
+
+    def evidence(
+        self, world: World, injection: Injection, *, timeout_s: float = EVIDENCE_DEADLINE_S
+    ) -> Evidence | None:
+        """The very process that was hit ended by SIGKILL."""
+        hit = world.clients[self.client]
+
+        def ended() -> int | None:
+            return hit.exit_status if hit.pid == injection.facts["pid"] else None
+
+        if until(ended, timeout_s=timeout_s) != -signal.SIGKILL:
+            return None
+        return Evidence(told=f"{injection.told} ended by SIGKILL", facts=dict(injection.facts))
+
+    def heal(self, world: World, injection: Injection) -> None:
+        undo_all(world, injection.undo)
+
+
+@dataclass(frozen=True)
+class PauseClient:
+    """SIGSTOP of a client, as a long garbage collection: it sends no heartbeat and does not know it."""
+
+    name: ClassVar = "pause-client"
+    family: ClassVar = "clients"
+    title: ClassVar = "pause (SIGSTOP) of a client"
+    client: str
+
+    def __str__(self) -> str:
+        return f"pause of client {self.client}"
+
+    def available(self, cluster: Cluster) -> str | None:  # noqa: ARG002 - clients are ours on every backend
+        return None
+
+    def inject(self, world: World) -> Injection:
+        injection = _aim(self.name, self.client, world, RESUME_CLIENT)
+        world.clients[self.client].pause()
+        return injection
+
+    def evidence(
+        self, world: World, injection: Injection, *, timeout_s: float = EVIDENCE_DEADLINE_S
+    ) -> Evidence | None:
+        """The kernel says that the process is stopped."""
+        if not until(lambda: is_frozen(injection.facts["pid"]) or None, timeout_s=timeout_s):
+            return None
+        return Evidence(told=f"{injection.told} is stopped (process state T)", facts=dict(injection.facts))
+
+    def heal(self, world: World, injection: Injection) -> None:
+        undo_all(world, injection.undo)
+
+
+def _aim(fault: str, name: str, world: World, undo_kind: str, **undo_facts: bool) -> Injection:
+    hit = world.clients[client(name).resolve(world)]
+    before = world.cluster.observe()
+    undo = (note_client(world, undo_kind, name, **undo_facts),)
+    return Injection(
+        fault=fault, target=name, told=f"client {name}", before=before, undo=undo, facts={"pid": hit.pid}
+    )
