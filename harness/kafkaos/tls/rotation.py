@@ -7,21 +7,25 @@ started with `ssl.allow.san.changes=true`.
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
-from kafkaos.errors import WrongUse
+from kafkaos.errors import WaitExpired, WrongUse
 from kafkaos.shipped import near
 from kafkaos.tls import stores
 from kafkaos.tls.authority import Authority
 from kafkaos.tls.material import NodeTls, TlsMaterial
 from kafkaos.tls.private import write_private
 from kafkaos.tls.profiles import Profile
+
+NETWORK_THREADS = 3  # Kafka's default of num.network.threads, for each listener
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,9 @@ def revoke_trust(material: TlsMaterial, node: str) -> Replaced:
 def restore(store: Path) -> bool:
     """Puts back what was there before the first replacement; False when nothing was replaced."""
     try:
+        # Kafka reads a store again only when its time of change differs; the copy's own time is within a
+        # millisecond of the replacement's, so that without a new one a broker would go on with what it has.
+        os.utime(_before(store))
         _before(store).replace(store)
     except FileNotFoundError:
         return False
@@ -68,7 +75,7 @@ def restore(store: Path) -> bool:
 
 
 def fingerprint_shown(host: str, port: int, *, timeout_s: float = 5.0) -> str:
-    """The SHA-256, in hex, of the certificate that a server shows right now: the evidence that it rotated.
+    """The SHA-256, in hex, of the certificate that a server shows on one connection, right now.
 
     Raises OSError where nobody answers or the handshake breaks off before the certificate.
     """
@@ -82,6 +89,27 @@ def fingerprint_shown(host: str, port: int, *, timeout_s: float = 5.0) -> str:
         context.wrap_socket(plain, server_hostname=host) as secure,
     ):
         return _fingerprint(x509.load_der_x509_certificate(secure.getpeercert(binary_form=True) or b""))
+
+
+def wait_shown(
+    fingerprint: str, *, host: str, port: int, within_s: float = 10.0, in_a_row: int = NETWORK_THREADS * 4
+) -> None:
+    """Waits until the server shows this certificate alone: in so many connections in a row.
+
+    One sighting is not enough. Each of a broker's network threads changes its stores by itself, and for up to
+    0.2 s (measured, Kafka 4.3.1) some connections still got the old certificate. Threads take turns, so give
+    more connections than `num.network.threads`. Raises WaitExpired, and OSError as `fingerprint_shown`.
+    """
+    deadline_s = time.monotonic() + within_s
+    seen, run = "", 0
+    while run < in_a_row:
+        if time.monotonic() > deadline_s:
+            raise WaitExpired(
+                f"{host}:{port} did not show the certificate {fingerprint[:16]} alone within {within_s:g} s, "
+                f"last {seen[:16] or 'nothing'}; see in the broker's log whether it took the new store."
+            )
+        seen = fingerprint_shown(host, port)
+        run = run + 1 if seen == fingerprint else 0
 
 
 def _node(material: TlsMaterial, name: str) -> NodeTls:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import pkcs12
 from tls_bench import TIMEOUT_S, server_context
 
-from kafkaos.errors import WrongUse
+from kafkaos.errors import WaitExpired, WrongUse
 from kafkaos.tls import rotation
 from kafkaos.tls.material import TlsMaterial
 from kafkaos.tls.profiles import load_profile
@@ -66,6 +69,15 @@ def test_two_rotations_restore_to_the_first_store(issued: Issued) -> None:
     assert not rotation.restore(java.keystore)
 
 
+def test_a_restored_store_has_a_new_time_of_change(issued: Issued) -> None:
+    """A broker reads a store again only when its time of change differs, so restoring gives a new one."""
+    replaced = rotation.revoke_trust(issued("mtls"), "broker-1")
+    long_ago_ns = 1_000_000_000
+    os.utime(replaced.store.with_name(f"{replaced.store.name}.before"), ns=(long_ago_ns, long_ago_ns))
+    assert rotation.restore(replaced.store)
+    assert replaced.store.stat().st_mtime_ns > long_ago_ns
+
+
 def test_revoked_trust_refuses_good_clients(
     issued: Issued, connect: Connect, java_lists: Callable[[Path, str], str]
 ) -> None:
@@ -84,23 +96,63 @@ def test_an_unknown_node_is_wrong_use(issued: Issued) -> None:
         rotation.reissue_keystore(issued("tls"), "brokr-1")
 
 
-def test_the_evidence_is_what_the_server_shows(issued: Issued, tmp_path: Path) -> None:
-    """The fingerprint read over the wire is the store's, also of a certificate that no client would take."""
-    java = issued("expired").nodes["broker-1"].shown
-    context = server_context(java.keystore, java.truststore, java.password, mutual=False, scratch=tmp_path)
+@contextmanager
+def serving(contexts: Iterable[ssl.SSLContext]) -> Iterator[int]:
+    """A server on the port given, one connection after the other, each with the next context."""
 
     def serve() -> None:
-        plain, _ = listener.accept()
-        plain.settimeout(TIMEOUT_S)
-        with plain, context.wrap_socket(plain, server_side=True) as secure:
+        for context in contexts:
             try:
-                secure.recv(1)
-            except (ssl.SSLEOFError, ConnectionError):
-                pass  # the reader hangs up without a goodbye
+                plain, _ = listener.accept()
+                plain.settimeout(TIMEOUT_S)
+                with plain, context.wrap_socket(plain, server_side=True) as secure:
+                    secure.recv(1)
+            except OSError:
+                if done.is_set():
+                    return
+                # otherwise the reader hung up without a goodbye, as it does after each look
 
+    done = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=serve)
         thread.start()
-        seen = rotation.fingerprint_shown("127.0.0.1", listener.getsockname()[1])
-        thread.join(TIMEOUT_S)
-    assert seen == shown_in(java.keystore, java.password)
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            done.set()
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join(TIMEOUT_S)
+
+
+def shown_by(material: TlsMaterial, scratch: Path) -> ssl.SSLContext:
+    """A server with what the first broker shows now."""
+    java = material.nodes["broker-1"].shown
+    return server_context(java.keystore, java.truststore, java.password, mutual=False, scratch=scratch)
+
+
+def test_the_evidence_is_what_the_server_shows(issued: Issued, tmp_path: Path) -> None:
+    """The fingerprint read over the wire is the store's, also of a certificate that no client would take."""
+    material = issued("expired")
+    java = material.nodes["broker-1"].shown
+    with serving([shown_by(material, tmp_path)]) as port:
+        assert rotation.fingerprint_shown("127.0.0.1", port) == shown_in(java.keystore, java.password)
+
+
+def test_one_sighting_is_no_evidence(issued: Issued, tmp_path: Path) -> None:
+    """A rotation has happened when the new certificate is shown in a row, not while old ones come between."""
+    material = issued("tls")
+    old = shown_by(material, tmp_path)
+    replaced = rotation.reissue_keystore(material, "broker-1")
+    new = shown_by(material, tmp_path)
+    turns = iter([old, new, old, new, new, new, old])
+    with serving(turns) as port:
+        rotation.wait_shown(replaced.fingerprint, host="127.0.0.1", port=port, in_a_row=3)
+        assert rotation.fingerprint_shown("127.0.0.1", port) != replaced.fingerprint
+        assert list(turns) == []
+
+
+def test_a_rotation_that_never_comes_is_told(issued: Issued, tmp_path: Path) -> None:
+    """A server that goes on showing another certificate ends the wait at its deadline."""
+    old = shown_by(issued("tls"), tmp_path)
+    with serving(repeat(old)) as port, pytest.raises(WaitExpired, match=r"did not show the certificate 0000"):
+        rotation.wait_shown("0" * 64, host="127.0.0.1", port=port, within_s=0.05)
