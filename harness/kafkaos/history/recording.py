@@ -74,16 +74,15 @@ def archive(folder: Path) -> Recording:
     All clients must have ended. Raises BrokenRecording and deletes nothing where a segment cannot be read.
     """
     segments = _segments(folder)
+    recording = _load_folder(folder)
     if not (folder / ARCHIVE_FILE).exists():
-        rows, run = read_segments(_some(segments, folder))
+        rows, run = recording.rows, recording.meta["run"]
         # The count is noted first: an archive that appears under its name always has its count to match.
         meta = write_meta(folder, {"run": run, "rows": rows.height, "clients": rows["client"].n_unique()})
         draft = folder / (ARCHIVE_FILE + ".tmp")
         rows.write_parquet(draft, compression="zstd", metadata={_RUN_KEY: run})
         draft.rename(folder / ARCHIVE_FILE)
-        recording = Recording(rows=rows, meta=meta, events=_events(folder))
-    else:
-        recording = _load_folder(folder)
+        recording = Recording(rows=rows, meta=meta, events=recording.events)
     for path in segments:
         path.unlink()
     if (folder / SEGMENTS_FOLDER).is_dir() and not any((folder / SEGMENTS_FOLDER).iterdir()):
@@ -117,6 +116,8 @@ def _load_folder(folder: Path) -> Recording:
             f"{folder} has {rows.height} rows, {META_FILE} says {meta['rows']}: "
             "copy the run's folder again, whole"
         )
+    if run is not None:
+        meta["run"] = run
     return Recording(rows=rows, meta=meta, events=_events(folder))
 
 
