@@ -5,31 +5,28 @@ Installed with pip it works in anybody's repository: clusters and TLS profiles c
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import json
-import random
 import re
 import secrets
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import allure
 import pytest
-from rich.console import Console
 
-from kafkaos.backends.network import sweep
-from kafkaos.backends.pool import ClusterPool
-from kafkaos.backends.process import ProcessCluster
-from kafkaos.checks import Status, Verdict
 from kafkaos.errors import EXIT_BROKE, EXIT_HELD, EXIT_UNKNOWN, KafkaosError
-from kafkaos.history import Recording
-from kafkaos.reporting.table import Totals, guarantees_table, totals_table
-from kafkaos.run import Chaos, tell
-from kafkaos.spec import ClusterSpec, load_spec
+
+# All else is imported where it is used: a pytest run without Kafka must not pay for it.
+if TYPE_CHECKING:
+    from kafkaos.backends.pool import ClusterPool
+    from kafkaos.backends.process import ProcessCluster
+    from kafkaos.checks import Verdict
+    from kafkaos.reporting.table import Totals
+    from kafkaos.run import Chaos
+    from kafkaos.spec import ClusterSpec
 
 DEFAULT_CLUSTER = "single"
 SETTINGS = pytest.StashKey["Session"]()
@@ -57,17 +54,24 @@ class Session:
     out: Path
     quiet: bool
     reporter: Any = None
-    pool: ClusterPool = field(init=False)
     scenarios: list[Scenario] = field(default_factory=list)
-    failures: dict[str, int] = field(default_factory=dict)
+    _pool: ClusterPool | None = None
 
-    def __post_init__(self) -> None:
-        self.pool = ClusterPool(
-            log_folder=self.out / "clusters",
-            java_home=self.java_home,
-            progress=self.progress,
-            rng=random.Random(),
-        )
+    @property
+    def pool(self) -> ClusterPool:
+        """The clusters of this session; made at the first use."""
+        if self._pool is None:
+            from kafkaos.backends.network import sweep
+            from kafkaos.backends.pool import ClusterPool
+
+            sweep()
+            self._pool = ClusterPool(self.out / "clusters", java_home=self.java_home, progress=self.progress)
+        return self._pool
+
+    def close(self) -> None:
+        """End all clusters, now."""
+        if self._pool is not None:
+            self._pool.close()
 
     def progress(self, message: str) -> None:
         """Long work is told as it happens, past pytest's capturing."""
@@ -139,7 +143,6 @@ def pytest_report_header(config: pytest.Config) -> str:
 def pytest_sessionstart(session: pytest.Session) -> None:
     settings = session.config.stash[SETTINGS]
     settings.reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-    sweep()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -167,12 +170,14 @@ def kafkaos_session(pytestconfig: pytest.Config) -> Iterator[Session]:
     """The settings of this session and its pool of clusters."""
     session = pytestconfig.stash[SETTINGS]
     yield session
-    session.pool.close()
+    session.close()
 
 
 @pytest.fixture
 def kafka_cluster_spec(request: pytest.FixtureRequest) -> ClusterSpec:
     """The specification of the test's cluster; override it to change a property for your tests."""
+    from kafkaos.spec import load_spec
+
     name = request.node.callspec.params.get("kafka_cluster", DEFAULT_CLUSTER)
     path = Path(name)
     if path.suffix == ".toml" and not path.is_absolute() and not path.exists():
@@ -197,6 +202,11 @@ def chaos(
     request: pytest.FixtureRequest, kafka_cluster: ProcessCluster, kafkaos_session: Session
 ) -> Iterator[Chaos]:
     """A recording of this test: producers, consumers, faults, and the verdict."""
+    import allure
+
+    from kafkaos.reporting.table import Totals
+    from kafkaos.run import Chaos, tell
+
     session = kafkaos_session
     # The node id as one folder name, so that two tests never share one.
     name = re.sub(r"[^A-Za-z0-9_.-]+", "-", request.node.nodeid.removesuffix("]")).strip("-")[-120:]
@@ -213,20 +223,14 @@ def chaos(
         yield run
     finally:
         run.close()
-        recording = run._recording
-        session.scenarios.append(
-            Scenario(request.node.nodeid, run.folder, run.verdicts, _totals(recording, run.verdicts))
-        )
+        totals = Totals.of(run.recording, run.verdicts) if run.verdicts else None
+        session.scenarios.append(Scenario(request.node.nodeid, run.folder, run.verdicts, totals))
         request.node.user_properties.append(("kafkaos_run", str(run.folder)))
         for verdict in run.verdicts:
             allure.attach(tell(verdict), name=f"{verdict.guarantee}: {verdict.status}", attachment_type=allure.attachment_type.TEXT)  # fmt: skip
         if run.verdicts:
             text = json.dumps([verdict.to_json() for verdict in run.verdicts], indent=1)
             allure.attach(text, name="verdicts", attachment_type=allure.attachment_type.JSON)
-
-
-def _totals(recording: Recording | None, verdicts: list[Verdict]) -> Totals | None:
-    return None if recording is None else Totals.of(recording, verdicts)
 
 
 def _reproduce(item: pytest.Item, session: Session) -> str:
@@ -263,8 +267,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     else:
         _last.append(EXIT_UNKNOWN)
     _failed.clear()
-    with contextlib.suppress(KeyError):
-        session.config.stash[SETTINGS].pool.close()
+    session.config.stash[SETTINGS].close()
 
 
 def _severity(status: int) -> int:
@@ -277,6 +280,11 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     judged = [scenario for scenario in session.scenarios if scenario.verdicts]
     if not judged:
         return
+    from rich.console import Console
+
+    from kafkaos.checks import Status
+    from kafkaos.reporting.table import guarantees_table, totals_table
+
     console = Console(file=terminalreporter._tw._file, width=max(100, terminalreporter._tw.fullwidth))
     terminalreporter.section("kafkaos: guarantees")
     for scenario in judged:

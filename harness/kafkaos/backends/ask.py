@@ -9,13 +9,17 @@ import contextlib
 import socket
 import ssl
 import uuid
+import warnings
 from typing import Any, Literal
 
-import kafka.protocol.admin
-import kafka.protocol.metadata
-from kafka.protocol.parser import KafkaProtocol
-
 from kafkaos.cluster import ClusterState, PartitionState
+
+with warnings.catch_warnings():
+    # kafka-python reads its schemas by a call that Python 3.11 deprecates: not for our users to see.
+    warnings.simplefilter("ignore", DeprecationWarning)
+    import kafka.protocol.admin
+    import kafka.protocol.metadata
+    from kafka.protocol.parser import KafkaProtocol
 
 
 NO_TOPIC_ID = uuid.UUID(int=0)

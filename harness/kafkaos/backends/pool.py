@@ -74,8 +74,9 @@ class ClusterPool:
             self._idle.pop(0).close()
 
     def close(self) -> None:
-        """End all idle clusters and the warden."""
+        """End all idle clusters and the warden; the pool can be used again."""
         with contextlib.suppress(KafkaosError):
             self._shrink(0)
         if self._supervisor is not None:
             self._supervisor.close()
+            self._supervisor = None
