@@ -2,10 +2,11 @@
 
 from kafkaos.faults import roles
 from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Fault, Injection
+from kafkaos.faults.catalog import from_json, registry, to_json
 from kafkaos.faults.clients import KillClient, PauseClient
 from kafkaos.faults.journal import JOURNAL_FILE, HealJournal, heal_leftovers, pending
+from kafkaos.faults.plan import Hold, Plan, Step, Trigger, plan_from_json
 from kafkaos.faults.process import Kill, Pause, Restart, Stop
-from kafkaos.faults.catalog import from_json, registry, to_json
 from kafkaos.faults.replication import ViolateMinIsr
 from kafkaos.faults.undo import heal_pending
 from kafkaos.faults.world import ClientProcess, World
@@ -17,19 +18,24 @@ __all__ = [
     "Evidence",
     "Fault",
     "HealJournal",
+    "Hold",
     "Injection",
     "Kill",
     "KillClient",
     "Pause",
     "PauseClient",
+    "Plan",
     "Restart",
+    "Step",
     "Stop",
+    "Trigger",
     "ViolateMinIsr",
     "World",
     "from_json",
     "heal_leftovers",
     "heal_pending",
     "pending",
+    "plan_from_json",
     "registry",
     "roles",
     "to_json",

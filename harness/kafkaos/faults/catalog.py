@@ -33,6 +33,8 @@ def from_json(given: Mapping[str, Any]) -> Fault:
     values = {key: value for key, value in given.items() if key != "fault"}
     if "target" in values:
         if not isinstance(values["target"], Mapping):
-            raise WrongUse(f"the target of fault {kind.name} must be an object with a role, e.g. {{\"role\": \"controller\"}}")
+            raise WrongUse(
+                f'the target of fault {kind.name} must be an object, e.g. {{"role": "controller"}}'
+            )
         values["target"] = roles.from_json(values["target"])
     return cast(Fault, build(cast(type[Any], kind), values, what=f"fault {kind.name}"))

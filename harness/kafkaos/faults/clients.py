@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from kafkaos.cluster import Cluster
+from kafkaos.errors import SetupFailed
 from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Injection
 from kafkaos.faults.process import is_frozen
 from kafkaos.faults.roles import client
-from kafkaos.faults.undo import RESTART_CLIENT, RESUME_CLIENT, note_client, undo_all
+from kafkaos.faults.undo import RESTART_CLIENT, RESUME_CLIENT, note_client, undo_all, undone_on_error
 from kafkaos.faults.waiting import until
 from kafkaos.faults.world import World
 
@@ -33,7 +34,8 @@ class KillClient:
 
     def inject(self, world: World) -> Injection:
         injection = _aim(self.name, self.client, world, RESTART_CLIENT, restart=self.restart)
-        world.clients[self.client].kill()
+        with undone_on_error(world, injection.undo):
+            world.clients[self.client].kill()
         return injection
 
     def evidence(
@@ -70,11 +72,16 @@ class PauseClient:
 
     def inject(self, world: World) -> Injection:
         injection = _aim(self.name, self.client, world, RESUME_CLIENT)
-        world.clients[self.client].pause()
+        with undone_on_error(world, injection.undo):
+            world.clients[self.client].pause()
         return injection
 
     def evidence(
-        self, world: World, injection: Injection, *, timeout_s: float = EVIDENCE_DEADLINE_S
+        self,
+        world: World,  # noqa: ARG002 - the kernel knows by the pid
+        injection: Injection,
+        *,
+        timeout_s: float = EVIDENCE_DEADLINE_S,
     ) -> Evidence | None:
         """The kernel says that the process is stopped."""
         if not until(lambda: is_frozen(injection.facts["pid"]) or None, timeout_s=timeout_s):
@@ -87,6 +94,10 @@ class PauseClient:
 
 def _aim(fault: str, name: str, world: World, undo_kind: str, **undo_facts: bool) -> Injection:
     hit = world.clients[client(name).resolve(world)]
+    if not hit.is_running:
+        raise SetupFailed(f"client {name} does not run: start it, or heal the earlier fault before this one")
+    if undo_kind == RESUME_CLIENT and is_frozen(hit.pid):
+        raise SetupFailed(f"client {name} is paused already: heal the earlier fault before this one")
     before = world.cluster.observe()
     undo = (note_client(world, undo_kind, name, **undo_facts),)
     return Injection(

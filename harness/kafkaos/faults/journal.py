@@ -37,7 +37,7 @@ class Undo:
 
 @dataclass(frozen=True)
 class UndoKind:
-    """How a kind of undo is done while the run lives, and after its harness was killed. Both do nothing twice."""
+    """How a kind of undo is done in a run that lives, and after its harness was killed; twice does no harm."""
 
     live: Callable[[World, Undo], None]
     leftover: Callable[[Undo], str]
@@ -62,7 +62,7 @@ class HealJournal:
             self._write({"harness": identity(os.getpid())})
 
     def record(self, kind: str, **facts: Any) -> Undo:
-        """Note how to undo what is about to be done; on disk when this returns. WrongUse for an unknown kind."""
+        """Note how to undo what is about to be done: on disk when it returns. WrongUse for an unknown kind."""
         lookup(UNDO_KINDS, kind, what="kind of undo")
         undo = Undo(self._next, kind, facts)
         self._write({"undo": undo.number, "kind": kind, "facts": facts})
@@ -87,7 +87,7 @@ class HealJournal:
 
 
 def pending(path: Path) -> list[Undo]:
-    """What a journal's run has not undone, the newest first. BrokenRecording for a line that cannot be read."""
+    """What a journal's run has not undone, the newest first. BrokenRecording for a broken line."""
     open_ones: dict[int, Undo] = {}
     for line in _read(path)[0]:
         if "undo" in line:

@@ -10,18 +10,19 @@ from typing import Any, ClassVar
 import psutil
 
 from kafkaos.cluster import Cluster, HasProcesses, Killable, Pausable, Stoppable
+from kafkaos.errors import SetupFailed
 from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Injection, lacking
 from kafkaos.faults.journal import Undo
 from kafkaos.faults.proofs import consequence, left
 from kafkaos.faults.roles import NodeTarget
-from kafkaos.faults.undo import RESUME_NODE, START_NODE, note_node, undo_all
+from kafkaos.faults.undo import RESUME_NODE, START_NODE, note_node, undo_all, undone_on_error
 from kafkaos.faults.waiting import until
 from kafkaos.faults.world import World
 
 
 @dataclass(frozen=True)
 class Kill:
-    """kill -9 of a node. Its page cache stays with the machine: acknowledged records survive it on their broker."""
+    """kill -9 of a node. The page cache stays with the machine: what the broker had written is not lost."""
 
     name: ClassVar = "kill"
     family: ClassVar = "process"
@@ -37,7 +38,8 @@ class Kill:
     def inject(self, world: World) -> Injection:
         injection = _aim(self.name, self.target, world, START_NODE)
         assert isinstance(world.cluster, Killable)
-        world.cluster.kill(_node(injection))
+        with undone_on_error(world, injection.undo):
+            world.cluster.kill(_node(injection))
         return injection
 
     def evidence(
@@ -56,7 +58,7 @@ class Kill:
 
 @dataclass(frozen=True)
 class Stop:
-    """Controlled shutdown by SIGTERM. One that takes longer than `grace_s` is killed, and then is no proof."""
+    """Controlled shutdown by SIGTERM. One that takes longer than `grace_s` is killed: that is no proof."""
 
     name: ClassVar = "stop"
     family: ClassVar = "process"
@@ -73,7 +75,8 @@ class Stop:
     def inject(self, world: World) -> Injection:
         injection = _aim(self.name, self.target, world, START_NODE)
         assert isinstance(world.cluster, Stoppable)
-        world.cluster.stop(_node(injection), grace_s=self.grace_s)
+        with undone_on_error(world, injection.undo):
+            world.cluster.stop(_node(injection), grace_s=self.grace_s)
         return injection
 
     def evidence(
@@ -114,13 +117,14 @@ class Pause:
     def inject(self, world: World) -> Injection:
         injection = _aim(self.name, self.target, world, RESUME_NODE)
         assert isinstance(world.cluster, Pausable)
-        world.cluster.pause(_node(injection))
+        with undone_on_error(world, injection.undo):
+            world.cluster.pause(_node(injection))
         return injection
 
     def evidence(
         self, world: World, injection: Injection, *, timeout_s: float = EVIDENCE_DEADLINE_S
     ) -> Evidence | None:
-        """The kernel says that the process is stopped and, where expected, the others moved its role elsewhere."""
+        """The kernel says that it is stopped and, where expected, the others moved its role elsewhere."""
         deadline_s = time.monotonic() + timeout_s
         if not until(lambda: is_frozen(injection.facts["pid"]) or None, timeout_s=timeout_s):
             return None
@@ -137,8 +141,8 @@ class Pause:
 class Restart:
     """A node goes down and comes up again, once; it stays down until the others have noticed.
 
-    In order by default, `hard=True` by kill -9. Injecting takes as long as it takes the others to notice, at most
-    `notice_s` seconds.
+    In order by default, `hard=True` by kill -9. Injecting lasts until the others notice, at most `notice_s`
+    seconds.
     """
 
     name: ClassVar = "restart"
@@ -160,12 +164,12 @@ class Restart:
         injection = _aim(self.name, self.target, world, START_NODE)
         cluster, node_id = world.cluster, _node(injection)
         assert isinstance(cluster, Killable)
-        if self.hard:
-            cluster.kill(node_id)
-        else:
-            assert isinstance(cluster, Stoppable)
-            cluster.stop(node_id, grace_s=self.grace_s)
         try:
+            if self.hard:
+                cluster.kill(node_id)
+            else:
+                assert isinstance(cluster, Stoppable)
+                cluster.stop(node_id, grace_s=self.grace_s)
             if not cluster.is_running(node_id):
                 injection.facts["noticed"] = consequence(
                     cluster, self.target, node_id, injection.before, timeout_s=self.notice_s
@@ -210,10 +214,16 @@ def _aim(fault: str, target: NodeTarget, world: World, undo_kind: str) -> Inject
     """Resolve the target, look at the cluster, and have the undo on disk."""
     before = world.cluster.observe()
     node_id = target.resolve(world)
+    assert isinstance(world.cluster, Killable)
     assert isinstance(world.cluster, HasProcesses)
+    told = f"{target} ({world.cluster.node(node_id).name})"
+    if not world.cluster.is_running(node_id):
+        # Its old exit status would pass for this fault's proof.
+        raise SetupFailed(f"{told} is down already: heal the earlier fault before this one")
+    if undo_kind == RESUME_NODE and is_frozen(world.cluster.pid(node_id)):
+        raise SetupFailed(f"{told} is paused already: heal the earlier fault before this one")
     facts: dict[str, Any] = {"pid": world.cluster.pid(node_id)}
     undo: tuple[Undo, ...] = (note_node(world, undo_kind, node_id),)
-    told = f"{target} ({world.cluster.node(node_id).name})"
     return Injection(fault=fault, target=node_id, told=told, before=before, undo=undo, facts=facts)
 
 

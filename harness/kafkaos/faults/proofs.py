@@ -1,4 +1,4 @@
-"""What the other brokers must say before a node that is down or frozen counts as such, by the role that it had."""
+"""What the other brokers must say before a node counts as hurt, by the role that it had."""
 
 from __future__ import annotations
 

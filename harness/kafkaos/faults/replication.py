@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from kafkaos.cluster import Cluster, Killable
-from kafkaos.errors import WrongUse
+from kafkaos.errors import SetupFailed, WrongUse
 from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Injection, lacking
 from kafkaos.faults.roles import leader
-from kafkaos.faults.undo import START_NODE, note_node, undo_all
+from kafkaos.faults.undo import START_NODE, note_node, undo_all, undone_on_error
 from kafkaos.faults.waiting import until
 from kafkaos.faults.world import World
 
@@ -51,23 +51,33 @@ class ViolateMinIsr:
         least = int(cluster.topic_config(self.topic)["min.insync.replicas"])
         if not 1 <= self.survivors < least:
             raise WrongUse(
-                f"{self.survivors} survivor(s) are not below min.insync.replicas={least} of topic {self.topic}: "
-                f"create it with a min.insync.replicas of {max(self.survivors, 1) + 1} or choose fewer survivors, at least 1"
+                f"{self.survivors} survivor(s) are not below min.insync.replicas={least} of {self.topic}: create it "
+                f"with min.insync.replicas={max(self.survivors, 1) + 1}, or choose fewer survivors, at least 1"
             )
         leads = leader(self.topic, self.partition).resolve(world)
         before = cluster.observe()
         state = before.partition(self.topic, self.partition)
         assert state is not None
-        followers = sorted(set(state.isr) - {leads})
-        victims = followers[self.survivors - 1 :]
+        if len(state.isr) < least:
+            raise SetupFailed(
+                f"{self.topic}-{self.partition} is below min.insync.replicas already: heal that first"
+            )
+        kept = {leads, *sorted(set(state.isr) - {leads})[: self.survivors - 1]}
+        # Replicas out of sync go too: one that caught up would fill the ISR again.
+        victims = [
+            node_id
+            for node_id in sorted(state.replicas)
+            if node_id not in kept and cluster.is_running(node_id)
+        ]
         undo = tuple(note_node(world, START_NODE, node_id) for node_id in victims)
-        for node_id in victims:
-            cluster.kill(node_id)
+        with undone_on_error(world, undo):
+            for node_id in victims:
+                cluster.kill(node_id)
         names = " and ".join(cluster.node(node_id).name for node_id in victims)
         return Injection(
             fault=self.name,
             target=leads,
-            told=f"{names or 'no follower'} of {self.topic}-{self.partition}",
+            told=f"{names}, followers of {self.topic}-{self.partition}",
             before=before,
             undo=undo,
             facts={"min_insync_replicas": least, "leader": leads, "killed": victims},
@@ -83,8 +93,9 @@ class ViolateMinIsr:
             state = world.cluster.observe([self.topic]).partition(self.topic, self.partition)
             if state is None or state.leader is None or len(state.isr) >= least:
                 return None
-            told = f"the ISR of {self.topic}-{self.partition} is {list(state.isr)}, below min.insync.replicas={least}"
-            return Evidence(told=told, facts={**injection.facts, "isr": list(state.isr), "leader": state.leader})
+            isr = list(state.isr)
+            told = f"the ISR of {self.topic}-{self.partition} is {isr}, below min.insync.replicas={least}"
+            return Evidence(told=told, facts={**injection.facts, "isr": isr, "leader": state.leader})
 
         return until(shrunk, timeout_s=timeout_s)
 

@@ -1,7 +1,7 @@
 """Targets told by their role, resolved when the fault fires: whoever leads then is hit.
 
-Each is a value with a JSON form (`{"role": "leader", "topic": "orders", "partition": 0}`), so that a plan repeats a
-run though brokers changed places. Role names are Kafka's.
+Each is a value with a JSON form (`{"role": "leader", "topic": "orders", "partition": 0}`), so that a plan
+repeats a run though brokers changed places. Role names are Kafka's.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Controller:
     def resolve(self, world: World) -> int:
         found = until(lambda: world.cluster.observe([]).controller, timeout_s=RESOLVE_DEADLINE_S)
         if found is None:
-            raise SetupFailed("the cluster has no active controller: wait until it is healthy before this fault")
+            raise SetupFailed("the cluster has no active controller: wait until it is healthy")
         return found
 
 
@@ -82,7 +82,9 @@ class Coordinator:
             raise WrongUse("a coordinator is that of a group or of a transactional_id: give one of them")
 
     def __str__(self) -> str:
-        whose = f"group {self.group}" if self.group is not None else f"transactional id {self.transactional_id}"
+        whose = (
+            f"group {self.group}" if self.group is not None else f"transactional id {self.transactional_id}"
+        )
         return f"the coordinator of {whose}"
 
     def resolve(self, world: World) -> int:
@@ -185,7 +187,9 @@ def to_json(target: Target) -> dict[str, Any]:
 def from_json(given: Mapping[str, Any]) -> Target:
     """The target again; WrongUse for an unknown role or key."""
     kind = lookup(_ROLES, given.get("role"), what="role")
-    return build(kind, {key: value for key, value in given.items() if key != "role"}, what=f"role {kind.role}")
+    return build(
+        kind, {key: value for key, value in given.items() if key != "role"}, what=f"role {kind.role}"
+    )
 
 
 def _partition(
@@ -198,6 +202,6 @@ def _partition(
     found = until(look, timeout_s=RESOLVE_DEADLINE_S)
     if found is None:
         raise SetupFailed(
-            f"{topic}-{partition} has no {what}: create the topic with enough replicas, or wait until it is healthy"
+            f"{topic}-{partition} has no {what}: create it with enough replicas, or wait until it is healthy"
         )
     return found

@@ -5,7 +5,8 @@ Another kind (a mount, an iptables rule) is one more entry of `UNDO_KINDS`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import psutil
@@ -45,8 +46,18 @@ def undo_all(world: World, undos: Iterable[Undo]) -> None:
         raise errors[0]
 
 
+@contextmanager
+def undone_on_error(world: World, undos: Iterable[Undo]) -> Iterator[None]:
+    """For the acting part of an injection: whatever breaks it off half-way, Ctrl-C too, it is undone."""
+    try:
+        yield
+    except BaseException:
+        undo_all(world, undos)
+        raise
+
+
 def heal_pending(world: World) -> list[Undo]:
-    """Undo everything of this run that is not undone yet, e.g. after Ctrl-C inside an injection."""
+    """Undo everything of this run that is not undone yet: the last net when a run ends however it ends."""
     undos = world.journal.pending()
     undo_all(world, undos)
     return undos
@@ -80,7 +91,7 @@ def _resume_client(world: World, undo: Undo) -> None:
 
 
 def _leftover_down(undo: Undo) -> str:
-    """A node or client that was to be killed. What its harness had started dies with it, so nothing is started."""
+    """A node or client that was to be down. What its harness started dies with it, so nothing is started."""
     process = find(undo.facts)
     if process is None:
         return f"{undo.facts['name']} was taken down and ended with its run; nothing to undo."

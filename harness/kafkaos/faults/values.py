@@ -1,8 +1,8 @@
-"""Frozen dataclasses from JSON, strictly: an unknown key or a value of a wrong type names itself and the way out."""
+"""Frozen dataclasses from JSON, strictly: what does not fit is told with the way out."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import MISSING, fields
 from typing import Any, TypeVar, get_type_hints
 
@@ -14,10 +14,10 @@ from kafkaos.shipped import near
 V = TypeVar("V")
 
 
-def build(kind: type[V], given: Mapping[str, Any], *, what: str) -> V:
+def build(kind: type[V], given: Mapping[str, Any], *, what: str, built: Collection[str] = ()) -> V:
     """A value of the dataclass `kind`; `what` names it in errors. WrongUse for whatever does not fit.
 
-    Values of other kinds (a fault's target, a step's fault) must be built already.
+    `built` are the keys whose values the caller built itself.
     """
     hints = get_type_hints(kind)
     known = {f.name: f for f in fields(kind) if f.init}  # type: ignore[arg-type]
@@ -27,7 +27,8 @@ def build(kind: type[V], given: Mapping[str, Any], *, what: str) -> V:
     for key, field in known.items():
         if key not in given and field.default is MISSING and field.default_factory is MISSING:
             raise WrongUse(f"{what} needs `{key}`: add it.")
-    for key, value in given.items():
+    for key in given.keys() - set(built):
+        value = given[key]
         try:
             # Whole numbers are fine where seconds are asked for, nothing else is converted.
             TypeAdapter(hints[key]).validate_python(value, strict=True)

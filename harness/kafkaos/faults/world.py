@@ -45,7 +45,7 @@ class ClientProcess(Protocol):
 
 @dataclass
 class World:
-    """The surroundings of one run, given to every fault. `rng` is the run's own, so that a seed repeats it."""
+    """The surroundings of one run, given to every fault. `rng` is the run's own: a seed repeats it."""
 
     cluster: Cluster
     journal: HealJournal
