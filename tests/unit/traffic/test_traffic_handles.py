@@ -111,7 +111,6 @@ def test_a_client_that_crashed_is_told_at_once(around: Surroundings, mock_broker
     """A wait on a dead process does not sit out its deadline, and stop() does not call it a clean end."""
     shop = producer(around, mock_brokers)
     shop.start()
-    shop.page  # noqa: B018 (it is there)
     assert shop._process is not None
     shop._process.signal(signal.SIGSEGV)
     with pytest.raises(WaitExpired, match="ended before"):
