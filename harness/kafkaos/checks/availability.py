@@ -89,16 +89,24 @@ def _send_waits(recording: Recording, sent: pl.DataFrame, acked: pl.DataFrame) -
 
 
 def _delivery_waits(recording: Recording) -> dict[str, Waits]:
-    """Of each group, or reader without one: awaited is what was acknowledged in its places."""
+    """Of each group, or reader without one: awaited is what was acknowledged from where it began."""
     who = pl.coalesce(pl.col("group").cast(pl.String), pl.col("client").cast(pl.String))
     reads = views.reads(recording)
     had = pl.concat([reads, views.of_op(recording, "assign")], how="diagonal").with_columns(who=who)
     owners = had.select("who", "place").unique().drop_nulls()
     awaited = views.acknowledged(recording).drop_nulls(["place", "promised_ns"])
+    if (log := views.log(recording)).height:  # nobody can be given what was lost
+        awaited = awaited.join(log, on=["place", "value"], how="semi")
     found = {}
     for (name,), mine in reads.with_columns(who=who).group_by("who"):
         places = owners.filter(pl.col("who") == name).select("place")
-        owed = awaited.join(places, on="place", how="semi").select("place", "value", "promised_ns")
+        begins = mine.group_by("place").agg(first_offset=pl.col("offset").min())
+        owed = (
+            awaited.join(places, on="place", how="semi")
+            .join(begins, on="place", how="left")
+            .filter((pl.col("offset") >= pl.col("first_offset")).fill_null(True))
+            .select("place", "value", "promised_ns")
+        )
         first = mine.group_by("place", "value").agg(given_ns=pl.col("invoked_ns").min())
         rows = recording.rows.filter(who == name)["invoked_ns"]
         begin, end = int(rows.min()), int(rows.max())  # type: ignore[arg-type]

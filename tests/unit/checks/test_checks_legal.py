@@ -359,6 +359,22 @@ def test_a_pause_in_which_nobody_waits_is_no_unavailability(history: History) ->
     assert verdict.status is Status.PASS, verdict.sentence
 
 
+def test_a_group_waits_for_no_record_that_it_cannot_be_given(history: History) -> None:
+    """What is before a group's first position, or lost, is not awaited; what lies undelivered is."""
+    history.sent([0, 1], at_ns=S)
+    history.sent([2], at_ns=2 * S)  # lost
+    history.read([1], at_ns=3 * S, group="billing")
+    history.sent([3], at_ns=90 * S)
+    history.read([3], at_ns=90 * S + 1, group="billing")
+    history.final([0, 1, 3])
+    assert history.judge(Available(within_s=5)).status is Status.PASS
+    history.sent([4], at_ns=4 * S)
+    history.read([4], at_ns=91 * S, group="billing")
+    history.final([4])
+    verdict = history.judge(Available(within_s=5))
+    assert (verdict.status, verdict.counts["delivery_wait_all_s"]) == (Status.FAIL, 86.0)
+
+
 def test_nothing_acknowledged_for_long_is_unavailability(history: History) -> None:
     """A cluster that never answers is down, not unknown."""
     history.sent([0], at_ns=S, outcome="info", completed_ns=90 * S)
