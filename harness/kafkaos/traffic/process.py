@@ -102,6 +102,9 @@ def run_client(kind: type[S], body: Callable[[S, ClientProcess], None]) -> int:
             return _ended(client, code=error.args[0].code(), text=str(error), status=EXIT_FATAL)
         traceback.print_exc()
         return _ended(client, code=0, text=f"{type(error).__name__}: {error}", status=1)
+    finally:
+        # While Python exits it would give our handler back, and a late SIGTERM look like a crash.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
     client.state(State.STOPPED)
     return 0
 
