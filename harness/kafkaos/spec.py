@@ -36,7 +36,14 @@ class ClusterSpec(BaseModel):
 
     @model_validator(mode="after")
     def _properties_do_not_break_the_wiring(self) -> ClusterSpec:
-        taken = {"node.id", "process.roles", "listeners", "advertised.listeners", "log.dirs", "controller.quorum.voters"}
+        taken = {
+            "node.id",
+            "process.roles",
+            "listeners",
+            "advertised.listeners",
+            "log.dirs",
+            "controller.quorum.voters",
+        }
         clash = sorted(taken & self.properties.keys())
         if clash:
             raise ValueError(f"{', '.join(clash)} cannot be set: kafkaos wires the nodes itself")

@@ -20,7 +20,9 @@ WAIT_S = 60
 
 @pytest.mark.scenario("A7", "A8")
 @pytest.mark.kafka_cluster("three-mtls")
-def test_nothing_acknowledged_is_lost_through_leader_kill_min_isr_violation_and_consumer_kill(kafka_cluster, chaos):
+def test_nothing_acknowledged_is_lost_through_leader_kill_min_isr_violation_and_consumer_kill(
+    kafka_cluster, chaos
+):
     """Leader killed, min.insync.replicas violated, consumer killed: no acknowledged record is lost or doubled."""
     topic = kafka_cluster.create_topic("orders", partitions=3, config={"min.insync.replicas": "2"})
     producer = chaos.producer(topic, rate=2000, keys=100)

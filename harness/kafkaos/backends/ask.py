@@ -48,12 +48,18 @@ def ask(address: str, request: Any, *, timeout_s: float, tls: ssl.SSLContext | N
 def metadata(address: str, topics: list[str] | None, *, timeout_s: float, tls: ssl.SSLContext | None) -> Any:
     """The metadata of these topics (None: all) as that broker knows it."""
     kind = kafka.protocol.metadata.MetadataRequest
-    wanted = None if topics is None else [kind.MetadataRequestTopic(topic_id=NO_TOPIC_ID, name=name, version=12) for name in topics]
+    wanted = (
+        None
+        if topics is None
+        else [kind.MetadataRequestTopic(topic_id=NO_TOPIC_ID, name=name, version=12) for name in topics]
+    )
     request = kind(version=12, topics=wanted, allow_auto_topic_creation=False)
     return ask(address, request, timeout_s=timeout_s, tls=tls)
 
 
-def merge(answers: dict[int, Any], *, alive: list[int], controller: int | None, brokers: list[int]) -> ClusterState:
+def merge(
+    answers: dict[int, Any], *, alive: list[int], controller: int | None, brokers: list[int]
+) -> ClusterState:
     """One state from several brokers' metadata: of each partition the one with the newest leader epoch.
 
     An isolated broker goes on telling its old metadata, so a broker counts as fenced when a majority of those that
@@ -72,8 +78,10 @@ def merge(answers: dict[int, Any], *, alive: list[int], controller: int | None, 
                     tuple(p.replica_nodes), tuple(p.isr_nodes),
                 )  # fmt: skip
                 known = newest.get((state.topic, state.partition))
-                if known is None or state.leader_epoch > known.leader_epoch or (
-                    state.leader_epoch == known.leader_epoch and len(state.isr) < len(known.isr)
+                if (
+                    known is None
+                    or state.leader_epoch > known.leader_epoch
+                    or (state.leader_epoch == known.leader_epoch and len(state.isr) < len(known.isr))
                 ):
                     newest[state.topic, state.partition] = state
     fenced = tuple(b for b, count in listed.items() if 2 * count <= len(answers))
@@ -89,7 +97,11 @@ def merge(answers: dict[int, Any], *, alive: list[int], controller: int | None, 
 def quorum_leader(address: str, *, timeout_s: float, tls: ssl.SSLContext | None) -> tuple[int, int]:
     """The active controller and its epoch, as that node's quorum knows it."""
     kind = kafka.protocol.admin.DescribeQuorumRequest
-    topic = kind.TopicData(topic_name="__cluster_metadata", partitions=[kind.TopicData.PartitionData(partition_index=0, version=1)], version=1)
+    topic = kind.TopicData(
+        topic_name="__cluster_metadata",
+        partitions=[kind.TopicData.PartitionData(partition_index=0, version=1)],
+        version=1,
+    )
     answer = ask(address, kind(version=1, topics=[topic]), timeout_s=timeout_s, tls=tls)
     if answer.error_code or not answer.topics:
         raise OSError(f"{address} did not describe the quorum: error {answer.error_code}")
@@ -100,7 +112,12 @@ def quorum_leader(address: str, *, timeout_s: float, tls: ssl.SSLContext | None)
 
 
 def find_coordinator(
-    address: str, key: str, kind: Literal["group", "transaction"], *, timeout_s: float, tls: ssl.SSLContext | None
+    address: str,
+    key: str,
+    kind: Literal["group", "transaction"],
+    *,
+    timeout_s: float,
+    tls: ssl.SSLContext | None,
 ) -> int | None:
     """The coordinator's node id, or None while there is none."""
     request = kafka.protocol.metadata.FindCoordinatorRequest(

@@ -44,7 +44,10 @@ class KafkaJars:
 
 
 def kafka_jars(version: str, progress: Progress = lambda _: None) -> KafkaJars:
-    """The broker's jars and Kafka's tools; downloads on first use. SetupFailed without a network or with a wrong checksum."""
+    """The broker's jars and Kafka's tools; downloads on first use.
+
+    SetupFailed without a network, or with a wrong checksum.
+    """
     folder = cache_folder() / f"kafka-{version}"
     folder.mkdir(parents=True, exist_ok=True)
     manifest = folder / "manifest.json"
@@ -71,8 +74,8 @@ def _download(version: str, folder: Path, manifest: Path, progress: Progress) ->
     except Exception as error:  # jgo lets the errors of its HTTP library, its XML parser and its own through
         shutil.rmtree(folder / "download", ignore_errors=True)
         raise SetupFailed(
-            f"Kafka {version} could not be downloaded ({_first_line(error)}): the first start needs a network and a Maven "
-            f"repository; check the version and the connection, or copy the folder {folder} from a machine that has it"
+            f"Kafka {version} could not be downloaded ({_first_line(error)}): the first start needs a network and a "
+            f"Maven repository; check the version and the connection, or copy {folder} from a machine that has it"
         ) from None
     jars = folder / "jars"
     jars.mkdir(exist_ok=True)
@@ -80,19 +83,21 @@ def _download(version: str, folder: Path, manifest: Path, progress: Progress) ->
     entries = []
     for path in paths:
         target = jars / path.name
-        os.replace(path, target)
+        path.replace(target)
         digest = _sha256(target)
         if known and known.get(target.name) != digest:
             raise SetupFailed(
-                f"{target.name} of Kafka {version} has SHA-256 {digest}, not the one that kafkaos expects: do not use this "
-                f"download; remove {folder} and start again from a network that you trust"
+                f"{target.name} of Kafka {version} has SHA-256 {digest}, not the one that kafkaos expects: do not use "
+                f"this download; remove {folder} and start again from a network that you trust"
             )
         stat = target.stat()
-        entries.append({"name": target.name, "sha256": digest, "size": stat.st_size, "mtime_ns": stat.st_mtime_ns})
+        entries.append(
+            {"name": target.name, "sha256": digest, "size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
+        )
     shutil.rmtree(folder / "download", ignore_errors=True)
     temporary = manifest.with_suffix(".tmp")
     temporary.write_text(json.dumps(entries, indent=1))
-    os.replace(temporary, manifest)
+    temporary.replace(manifest)
 
 
 def _resolve(context: Any, version: str) -> list[Any]:
@@ -147,7 +152,9 @@ def _check(folder: Path, manifest: Path) -> tuple[Path, ...]:
         if same and stat is not None and stat.st_mtime_ns != entry["mtime_ns"]:
             same = _sha256(path) == entry["sha256"]
         if not same:
-            raise SetupFailed(f"{path} is missing or was changed since it was downloaded: remove {folder} and start again")
+            raise SetupFailed(
+                f"{path} is missing or was changed since it was downloaded: remove {folder} and start again"
+            )
         paths.append(path)
     return tuple(paths)
 

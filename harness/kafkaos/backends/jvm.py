@@ -34,7 +34,9 @@ class Jvm:
     @property
     def cache(self) -> Path:
         """The AOT cache of this Java, class path and flags (67 MiB); any of them changed is another file."""
-        key = "\n".join([str(self.java.executable), self.java.version, self.jars.class_path_option, *FAST_START])
+        key = "\n".join(
+            [str(self.java.executable), self.java.version, self.jars.class_path_option, *FAST_START]
+        )
         return self.jars.folder / f"start-{hashlib.sha256(key.encode()).hexdigest()[:16]}.aot"
 
     @property
@@ -57,7 +59,12 @@ class Jvm:
         if record_cache is not None:
             command += [f"-XX:AOTCacheOutput={record_cache}"]
         elif self.can_cache and self.cache.exists():
-            command += [f"-XX:AOTCache={self.cache}", "-XX:AOTMode=auto", "-Xlog:disable", "-Xlog:all=error:stderr"]
+            command += [
+                f"-XX:AOTCache={self.cache}",
+                "-XX:AOTMode=auto",
+                "-Xlog:disable",
+                "-Xlog:all=error:stderr",
+            ]
         if hosts_file is not None:
             command.append(f"-Djdk.net.hosts.file={hosts_file}")
         command.append(f"-Dlog4j2.configurationFile={log_config}")

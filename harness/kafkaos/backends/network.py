@@ -1,4 +1,4 @@
-"""Addresses: each cluster has a loopback subnet 127.C.S.D of its own, S the reader's node id (0 a client), D the node's.
+"""Addresses: each cluster has a loopback subnet 127.C.S.D of its own (S the reader, 0 a client; D the node).
 
 So every node keeps its address for the cluster's life, several clusters side by side never collide, and each direction
 of each pair of nodes has an address at which a relay can listen. Where the system has only 127.0.0.1 (macOS without
@@ -16,6 +16,7 @@ import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -56,7 +57,7 @@ def reserve(node_ids: Iterable[int], *, client_port: int | None, rng: random.Ran
     ids = list(node_ids)
     if sys.platform != "linux":
         raise SetupFailed(
-            "the process backend needs the whole loopback range 127.0.0.0/8, which only Linux has: use --kafka-backend docker"
+            "the process backend needs the whole loopback range 127.0.0.0/8, which only Linux has: run it on Linux"
         )
     numbers = list(range(FIRST_SUBNET, LAST_SUBNET + 1))
     rng.shuffle(numbers)
@@ -80,9 +81,11 @@ def reserve(node_ids: Iterable[int], *, client_port: int | None, rng: random.Ran
         if busy is not None and busy[1] == client_port and _is_wildcard(client_port):
             break
     if busy is None:
-        raise SetupFailed("all loopback subnets are in use by clusters of this user: end some of them (`kafkaos heal` shows them)")
+        raise SetupFailed("all loopback subnets are in use by clusters of this user: end some of them")
     address, port = busy
-    raise SetupFailed(f"port {port} is in use at {address}{_owner(port)}: end that program or choose another client_port")
+    raise SetupFailed(
+        f"port {port} is in use at {address}{_owner(port)}: end that program or choose another client_port"
+    )
 
 
 def sweep() -> list[Path]:
@@ -106,7 +109,9 @@ def _first_busy(number: int, ids: list[int], ports: Iterable[int]) -> tuple[str,
                 try:
                     probe.bind((address, port))
                 except PermissionError:
-                    raise SetupFailed(f"port {port} needs root: choose a client_port of 1024 or higher") from None
+                    raise SetupFailed(
+                        f"port {port} needs root: choose a client_port of 1024 or higher"
+                    ) from None
                 except OSError:
                     return address, port
     return None
@@ -124,7 +129,7 @@ def _owner(port: int) -> str:
     return ""
 
 
-def _listeners() -> list[psutil._common.sconn]:
+def _listeners() -> list[Any]:
     try:
         return [c for c in psutil.net_connections("tcp") if c.status == psutil.CONN_LISTEN]
     except psutil.AccessDenied:

@@ -11,11 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
-from confluent_kafka import KafkaException
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic  # type: ignore[attr-defined]
 
 from kafkaos.backends import kraft, network
 from kafkaos.backends.ask import find_coordinator, merge, metadata, quorum_leader
@@ -94,19 +93,25 @@ class ProcessCluster:
         for node in self._nodes:
             if node.id == node_id:
                 return node
-        raise WrongUse(f"cluster {self.spec.name} has no node {node_id}; there are: {[n.id for n in self._nodes]}")
+        raise WrongUse(
+            f"cluster {self.spec.name} has no node {node_id}; there are: {[n.id for n in self._nodes]}"
+        )
 
     @property
     def bootstrap(self) -> str:
         return ",".join(node.client_address for node in self.brokers)
 
     def client_config(self, client: str = "client") -> dict[str, str]:
-        security = {"security.protocol": "PLAINTEXT"} if self._tls is None else self._tls.client(client).librdkafka()
+        security = (
+            {"security.protocol": "PLAINTEXT"} if self._tls is None else self._tls.client(client).librdkafka()
+        )
         return {"bootstrap.servers": self.bootstrap, **security}
 
     def java_config(self, client: str = "client") -> dict[str, str]:
         security = (
-            {"security.protocol": "PLAINTEXT"} if self._tls is None else self._tls.client(client).java_properties()
+            {"security.protocol": "PLAINTEXT"}
+            if self._tls is None
+            else self._tls.client(client).java_properties()
         )
         return {"bootstrap.servers": self.bootstrap, **security}
 
@@ -131,7 +136,11 @@ class ProcessCluster:
         self._supervisor.guard(self._subnet.folder)
         if self.spec.security != "plain":
             hosts = {
-                node.name: [node.name, self._subnet.address(0, node.id), self._subnet.address(node.id, node.id)]
+                node.name: [
+                    node.name,
+                    self._subnet.address(0, node.id),
+                    self._subnet.address(node.id, node.id),
+                ]
                 for node in self._nodes
             }
             profile = load_profile(self.spec.security)
@@ -140,16 +149,20 @@ class ProcessCluster:
         for node in self._nodes:
             files = self.files(node.id)
             files.folder.mkdir(mode=0o700)
-            files.hosts.write_text(kraft.hosts_lines(node, self._nodes, self._subnet))
+            files.hosts.write_text(kraft.hosts_lines(self._nodes, self._subnet))
             kraft.write_properties(files.properties, self._server_properties(node))
-            kraft.format_storage(files.data, cluster_id=self.cluster_id, node_id=node.id, checkpoint=checkpoint)
+            kraft.format_storage(
+                files.data, cluster_id=self.cluster_id, node_id=node.id, checkpoint=checkpoint
+            )
 
     def _server_properties(self, node: Node) -> dict[str, str]:
         tls: dict[str, str] = {}
         if self._tls is not None:
             own = self._tls.nodes[node.name]
             tls = {**own.internal_properties, **own.listener_properties("client")}
-        return kraft.server_properties(self.spec, node, self._nodes, self._subnet, self.files(node.id), tls)
+        return kraft.server_properties(
+            self.spec, node, self._nodes, subnet=self._subnet, files=self.files(node.id), tls=tls
+        )
 
     def start(self, node_id: int) -> None:
         """Start a node that does not run; it does not wait until the node is ready."""
@@ -163,7 +176,9 @@ class ProcessCluster:
             hosts_file=files.hosts,
             record_cache=self._record_cache,
         )
-        environment = {k: v for k, v in os.environ.items() if k not in ("KAFKA_OPTS", "JAVA_TOOL_OPTIONS", "CLASSPATH")}
+        environment = {
+            k: v for k, v in os.environ.items() if k not in ("KAFKA_OPTS", "JAVA_TOOL_OPTIONS", "CLASSPATH")
+        }
         self._paused.discard(node_id)
         self._processes[node_id] = self._supervisor.spawn(
             command, name=node.name, log_path=self.log_path(node_id), cwd=files.folder, env=environment
@@ -174,14 +189,18 @@ class ProcessCluster:
         for node in self._nodes:
             self.start(node.id)
         round_trip(
-            self.client_config(), brokers=len(self.brokers), timeout_s=START_DEADLINE_S, still_possible=self._check_alive
+            self.client_config(),
+            brokers=len(self.brokers),
+            timeout_s=START_DEADLINE_S,
+            still_possible=self._check_alive,
         )
 
     def _check_alive(self) -> None:
         for node_id, process in self._processes.items():
             if process.poll() is not None:
                 raise SetupFailed(
-                    f"{self.node(node_id).name} ended with status {process.poll()} while starting: {self._last_error(node_id)}; "
+                    f"{self.node(node_id).name} ended with status {process.poll()} while starting: "
+                    f"{self._last_error(node_id)}; "
                     f"its log: {self.log_path(node_id)}"
                 )
 
@@ -231,7 +250,9 @@ class ProcessCluster:
 
     @cached_property
     def _admin(self) -> AdminClient:
-        return AdminClient({**self.client_config(), "log_level": 0, "socket.connection.setup.timeout.ms": 3000})
+        return AdminClient(
+            {**self.client_config(), "log_level": 0, "socket.connection.setup.timeout.ms": 3000}
+        )
 
     @cached_property
     def _observer_tls(self) -> ssl.SSLContext | None:
@@ -248,14 +269,21 @@ class ProcessCluster:
         *,
         partitions: int = 1,
         replication_factor: int | None = None,
+        replicas: Sequence[int] | None = None,
         config: Mapping[str, str] | None = None,
     ) -> str:
-        copies = replication_factor or min(3, len(self.brokers))
+        copies = len(replicas) if replicas else replication_factor or min(3, len(self.brokers))
         if copies > len(self.brokers):
             raise WrongUse(
                 f"topic {name} wants {copies} replicas, but cluster {self.spec.name} has {len(self.brokers)} broker(s)"
             )
-        topic = NewTopic(name, num_partitions=partitions, replication_factor=copies, config=dict(config or {}))
+        # The admin client takes either a number of replicas or their places.
+        placed: dict[str, Any] = (
+            {"replica_assignment": [list(replicas)] * partitions}
+            if replicas
+            else {"replication_factor": copies}
+        )
+        topic = NewTopic(name, num_partitions=partitions, config=dict(config or {}), **placed)
         self._admin.create_topics([topic], operation_timeout=ADMIN_TIMEOUT_S)[name].result(ADMIN_TIMEOUT_S)
         self._topics.append(name)
 
@@ -263,13 +291,17 @@ class ProcessCluster:
             states = [s for s in self.observe([name]).partitions if s.leader is not None]
             return len(states) == partitions and all(len(s.isr) == copies for s in states)
 
-        wait_until(complete, timeout_s=ADMIN_TIMEOUT_S, what=f"topic {name} has a leader and a full ISR everywhere")
+        wait_until(
+            complete, timeout_s=ADMIN_TIMEOUT_S, what=f"topic {name} has a leader and a full ISR everywhere"
+        )
         return name
 
     def topic_config(self, name: str) -> Mapping[str, str]:
         resource = ConfigResource(ConfigResource.Type.TOPIC, name)
         try:
-            answer = self._admin.describe_configs([resource], request_timeout=ADMIN_TIMEOUT_S)[resource].result(ADMIN_TIMEOUT_S)
+            answer = self._admin.describe_configs([resource], request_timeout=ADMIN_TIMEOUT_S)[
+                resource
+            ].result(ADMIN_TIMEOUT_S)
         except KafkaException as error:
             if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
                 raise WrongUse(f"cluster {self.spec.name} has no topic {name}: create it first") from None
@@ -301,7 +333,9 @@ class ProcessCluster:
         alive = self.alive()
         wanted = None if topics is None else list(topics)
         answers = self._ask_all(
-            lambda node: metadata(node.client_address, wanted, timeout_s=ASK_TIMEOUT_S, tls=self._observer_tls)
+            lambda node: metadata(
+                node.client_address, wanted, timeout_s=ASK_TIMEOUT_S, tls=self._observer_tls
+            )
         )
         return merge(answers, alive=alive, controller=self.controller(), brokers=[b.id for b in self.brokers])
 
@@ -396,7 +430,10 @@ def start_cluster(
     progress: Progress = lambda _: None,
     rng: random.Random | None = None,
 ) -> ProcessCluster:
-    """Provision and start; ready means that a record was produced and read. SetupFailed tells what the machine lacks."""
+    """Provision and start; ready means that a record was produced and read.
+
+    SetupFailed tells what the machine lacks.
+    """
     jvm = Jvm(find_java(java_home), kafka_jars(spec.kafka, progress))
     kraft.bootstrap_checkpoint(jvm)
     rng = rng or random.Random(os.getpid())
@@ -438,6 +475,6 @@ def _ensure_start_cache(
         finally:
             cluster.close()
         if pending.exists():
-            os.replace(pending, jvm.cache)
+            pending.replace(jvm.cache)
         else:
             progress("this Java wrote no start-up cache; starts will be slower")

@@ -47,7 +47,9 @@ class Process:
     def wait(self, timeout_s: float) -> int:
         """Wait for the end; WaitExpired after `timeout_s` seconds."""
         if not self._exited.wait(timeout_s):
-            raise WaitExpired(f"{self.name} (pid {self.pid}) did not end within {timeout_s:g} s; its log: {self.log_path}")
+            raise WaitExpired(
+                f"{self.name} (pid {self.pid}) did not end within {timeout_s:g} s; its log: {self.log_path}"
+            )
         assert self.returncode is not None
         return self.returncode
 
@@ -138,8 +140,12 @@ class Supervisor:
         number = next(self._ids)
         with self._lock:
             self._socket.sendall(json.dumps({"id": number, **request}).encode() + b"\n")
-            if not self._answered.wait_for(lambda: number in self._answers or self._closed, ANSWER_DEADLINE_S):
-                raise KafkaosError(f"the warden did not answer {request['do']} within {ANSWER_DEADLINE_S:g} s")
+            if not self._answered.wait_for(
+                lambda: number in self._answers or self._closed, ANSWER_DEADLINE_S
+            ):
+                raise KafkaosError(
+                    f"the warden did not answer {request['do']} within {ANSWER_DEADLINE_S:g} s"
+                )
             answer = self._answers.pop(number, None)
         if answer is None:
             raise KafkaosError("the warden process ended; everything that it had started was killed with it")

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
 from kafkaos.errors import SetupFailed, WaitExpired
 
@@ -17,7 +17,9 @@ POLL_INTERVAL_S = 0.02
 READY_TOPIC = "kafkaos-ready"
 
 
-def wait_until(condition: Callable[[], bool], *, timeout_s: float, what: str, interval_s: float = POLL_INTERVAL_S) -> None:
+def wait_until(
+    condition: Callable[[], bool], *, timeout_s: float, what: str, interval_s: float = POLL_INTERVAL_S
+) -> None:
     """Wait for a condition with a deadline; WaitExpired says what was waited for."""
     deadline = time.monotonic() + timeout_s
     while not condition():
@@ -27,21 +29,35 @@ def wait_until(condition: Callable[[], bool], *, timeout_s: float, what: str, in
 
 
 def round_trip(
-    config: dict[str, str], *, brokers: int, timeout_s: float, still_possible: Callable[[], None] = lambda: None
+    config: dict[str, str],
+    *,
+    brokers: int,
+    timeout_s: float,
+    still_possible: Callable[[], None] = lambda: None,
 ) -> None:
-    """Every broker registered, and a record acknowledged by all replicas and read; `still_possible` raises when it is in vain."""
+    """Every broker registered, and a record acknowledged by all replicas and read.
+
+    `still_possible` is called while waiting, and raises when it is in vain. SetupFailed at the deadline.
+    """
     deadline = time.monotonic() + timeout_s
 
     def check() -> None:
         still_possible()
         if time.monotonic() > deadline:
-            raise SetupFailed(f"the brokers at {config['bootstrap.servers']} were not ready within {timeout_s:g} s: see their logs")
+            raise SetupFailed(
+                f"the brokers at {config['bootstrap.servers']} were not ready within {timeout_s:g} s: see their logs"
+            )
 
     for address in config["bootstrap.servers"].split(","):
         while not _listens(address):
             check()
             time.sleep(POLL_INTERVAL_S)
-    client: dict[str, Any] = {**config, "log_level": 0, "reconnect.backoff.ms": 10, "reconnect.backoff.max.ms": 50}
+    client: dict[str, Any] = {
+        **config,
+        "log_level": 0,
+        "reconnect.backoff.ms": 10,
+        "reconnect.backoff.max.ms": 50,
+    }
     admin = AdminClient(client)
     while True:
         check()
@@ -67,14 +83,24 @@ def round_trip(
 def _produce_and_read(client: dict[str, Any], check: Callable[[], None]) -> None:
     token = uuid.uuid4().bytes
     acknowledged: list[bool] = []
-    producer = Producer({**client, "acks": "all", "linger.ms": 0, "retry.backoff.ms": 10, "topic.metadata.refresh.fast.interval.ms": 10})
+    producer = Producer(
+        {
+            **client,
+            "acks": "all",
+            "linger.ms": 0,
+            "retry.backoff.ms": 10,
+            "topic.metadata.refresh.fast.interval.ms": 10,
+        }
+    )
     producer.produce(READY_TOPIC, token, on_delivery=lambda error, _: acknowledged.append(error is None))
     while not acknowledged:
         producer.poll(POLL_INTERVAL_S)
         check()
     if not acknowledged[0]:
         raise SetupFailed("the brokers took the connection but acknowledged no record: see their logs")
-    consumer = Consumer({**client, "group.id": "kafkaos-ready", "enable.auto.commit": False, "fetch.wait.max.ms": 10})
+    consumer = Consumer(
+        {**client, "group.id": "kafkaos-ready", "enable.auto.commit": False, "fetch.wait.max.ms": 10}
+    )
     try:
         consumer.assign([TopicPartition(READY_TOPIC, 0, OFFSET_BEGINNING)])
         while True:

@@ -43,7 +43,8 @@ class Warden:
 
     def serve(self) -> None:
         while os.getppid() == self.harness_pid:
-            ready, _, _ = select.select([self.connection, self.wake_read], [], [], ORPHAN_CHECK_INTERVAL_S)
+            watched: list[Any] = [self.connection, self.wake_read]
+            ready, _, _ = select.select(watched, [], [], ORPHAN_CHECK_INTERVAL_S)
             if self.wake_read in ready:
                 with contextlib.suppress(BlockingIOError):
                     os.read(self.wake_read, 4096)
@@ -78,7 +79,7 @@ class Warden:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=self.die_with_warden,
+                preexec_fn=self.die_with_warden,  # noqa: PLW1509 (the warden has one thread)
             )
         self.children[child.pid] = child
         return child.pid

@@ -19,7 +19,7 @@ from kafkaos.checks.phantom import NoPhantom
 from kafkaos.checks.producer_order import ProducerOrder
 from kafkaos.checks.reader_order import ReaderOrder
 from kafkaos.checks.recovery import Recovered
-from kafkaos.checks.verdict import Verdict
+from kafkaos.checks.verdict import Status, Verdict
 from kafkaos.errors import WrongUse
 from kafkaos.history import Recording
 
@@ -76,11 +76,17 @@ def from_json(given: dict[str, Any] | str) -> Guarantee:
 
 
 def judge_all(recording: Recording, guarantees: Sequence[Guarantee]) -> list[Verdict]:
-    """Judge each; a check that crashes is unknown with its exception in the sentence, never a pass."""
+    """Judge each; a check that crashes is unknown with its exception in the sentence, never a pass.
+
+    Of an incomplete recording only a breach counts.
+    """
     verdicts = []
     for guarantee in guarantees:
         try:
-            verdicts.append(guarantee.judge(recording))
+            verdict = guarantee.judge(recording)
+            if recording.doubt and verdict.status is Status.PASS:
+                verdict = unknown(guarantee, f"Nothing broke in what is left, but {recording.doubt}.")
+            verdicts.append(verdict)
         except Exception as error:
             reason = str(error).splitlines()[0] if str(error) else "no message"
             sentence = f"The check itself failed ({type(error).__name__}: {reason}), so nothing was judged."

@@ -34,6 +34,8 @@ class Recording:
     rows: pl.DataFrame
     meta: dict[str, Any] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
+    doubt: str = ""
+    """Why nothing of this recording can be called held; empty where it is whole."""
     _derived: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def derive(self, name: str, compute: Callable[[], T]) -> T:
@@ -45,7 +47,7 @@ class Recording:
 
     def with_rows(self, rows: pl.DataFrame) -> Recording:
         """The same run with other rows; nothing derived is taken over."""
-        return Recording(rows=rows, meta=self.meta, events=self.events)
+        return Recording(rows=rows, meta=self.meta, events=self.events, doubt=self.doubt)
 
 
 def load(path: Path) -> Recording:
@@ -111,14 +113,16 @@ def _load_folder(folder: Path) -> Recording:
             f"{folder / META_FILE} is of run {meta['run']}, the rows are of run {run}: "
             "keep each run in its own folder"
         )
+    doubt = ""
     if meta.get("rows", rows.height) != rows.height:
-        raise BrokenRecording(
+        # What is left may still show a breach, and that counts; only a pass would be a lie.
+        doubt = (
             f"{folder} has {rows.height} rows, {META_FILE} says {meta['rows']}: "
             "copy the run's folder again, whole"
         )
     if run is not None:
         meta["run"] = run
-    return Recording(rows=rows, meta=meta, events=_events(folder))
+    return Recording(rows=rows, meta=meta, events=_events(folder), doubt=doubt)
 
 
 def _segments(folder: Path) -> list[Path]:

@@ -64,6 +64,8 @@ def totals_table(rows: Sequence[tuple[str, Totals]]) -> Table:
     for name in ("sent", "acknowledged", "read", "lost", "duplicated", "recovery"):
         table.add_column(name, justify="right", no_wrap=True)
     for scenario, t in rows:
-        counts = ("-" if n is None else f"{n:,}" for n in (t.sent, t.acknowledged, t.read, t.lost, t.duplicated))
+        counts = (
+            "-" if n is None else f"{n:,}" for n in (t.sent, t.acknowledged, t.read, t.lost, t.duplicated)
+        )
         table.add_row(scenario, *counts, "-" if t.recovery_s is None else f"{t.recovery_s:.1f} s")
     return table

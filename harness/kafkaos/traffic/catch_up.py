@@ -6,24 +6,25 @@ import time
 from collections.abc import Iterable
 
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
 from kafkaos.errors import WaitExpired
-from kafkaos.traffic.client import ClientHandle
 from kafkaos.traffic.handles import ConsumerHandle
-from kafkaos.traffic.settings import ClientSettings
 
 LOOK_EVERY_S = 0.05
 REQUEST_TIMEOUT_S = 10.0
 
 
 def wait_caught_up(
-    clients: Iterable[ClientHandle[ClientSettings]] | Iterable[object],
+    clients: Iterable[object],
     config: dict[str, str],
     *,
     timeout_s: float,
 ) -> None:
-    """Wait until each group of a running, committing consumer has committed every partition's end. WaitExpired tells the lag."""
+    """Wait until each group of a running, committing consumer has committed every partition's end.
+
+    WaitExpired tells the lag.
+    """
     groups: dict[str, set[str]] = {}
     for client in clients:
         if isinstance(client, ConsumerHandle) and client.is_running:
@@ -46,11 +47,10 @@ def wait_caught_up(
 def _lag(admin: AdminClient, group: str, topics: set[str]) -> dict[str, int]:
     """Records between the committed offset and the end, where there are any."""
     try:
+        latest: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
         metadata = admin.list_topics(timeout=REQUEST_TIMEOUT_S).topics
         partitions = [TopicPartition(t, p) for t in sorted(topics) for p in metadata[t].partitions]
-        ends = admin.list_offsets(
-            {p: OffsetSpec.latest() for p in partitions}, request_timeout=REQUEST_TIMEOUT_S
-        )
+        ends = admin.list_offsets(dict.fromkeys(partitions, latest), request_timeout=REQUEST_TIMEOUT_S)
         request = [ConsumerGroupTopicPartitions(group, partitions)]
         stored = admin.list_consumer_group_offsets(request, request_timeout=REQUEST_TIMEOUT_S)[group].result()
         committed = {(p.topic, p.partition): max(p.offset, 0) for p in stored.topic_partitions}

@@ -119,3 +119,15 @@ def test_at_most_ten_witnesses_are_kept_and_all_are_counted() -> None:
     verdict = no_acknowledged_loss.judge(recording.with_rows(rows))
     assert len(verdict.witnesses) == 10
     assert verdict.counts["lost"] > 1_000
+
+
+def test_of_an_incomplete_recording_only_a_breach_counts() -> None:
+    """A recording in doubt never passes, and still fails where it shows a breach."""
+    whole = healthy()
+    doubtful = dataclasses.replace(whole, doubt="rows are missing")
+    (verdict,) = judge_all(doubtful, [no_acknowledged_loss])
+    assert verdict.status is Status.UNKNOWN
+    assert "rows are missing" in verdict.sentence
+    final = (pl.col("op") == "final").cum_sum() == 1
+    broken = doubtful.with_rows(whole.rows.filter(~(final & (pl.col("op") == "final"))))
+    assert judge_all(broken, [no_acknowledged_loss])[0].status is Status.FAIL

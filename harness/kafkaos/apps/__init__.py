@@ -1,0 +1,1 @@
+"""Applications under test: supervised processes and the line contract that they speak."""
