@@ -37,7 +37,7 @@ class Undo:
 
 @dataclass(frozen=True)
 class UndoKind:
-    """How a kind of undo is done in a run that lives, and after its harness was killed; twice does no harm."""
+    """How a kind of undo is done in a living run and after its harness was killed; twice does no harm."""
 
     live: Callable[[World, Undo], None]
     leftover: Callable[[Undo], str]
@@ -62,7 +62,7 @@ class HealJournal:
             self._write({"harness": identity(os.getpid())})
 
     def record(self, kind: str, **facts: Any) -> Undo:
-        """Note how to undo what is about to be done: on disk when it returns. WrongUse for an unknown kind."""
+        """Note how to undo what is about to be done, on disk. WrongUse for an unknown kind."""
         lookup(UNDO_KINDS, kind, what="kind of undo")
         undo = Undo(self._next, kind, facts)
         self._write({"undo": undo.number, "kind": kind, "facts": facts})

@@ -36,7 +36,7 @@ class Trigger:
 
 @dataclass(frozen=True, kw_only=True)
 class Hold:
-    """How long a fault is held, from its evidence on, before it is healed: not at all, or as a trigger counts."""
+    """How long a fault is held, from its evidence on: not at all, or as a trigger counts."""
 
     acknowledged: int | None = None
     duration_s: float | None = None

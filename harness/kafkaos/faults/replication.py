@@ -51,8 +51,8 @@ class ViolateMinIsr:
         least = int(cluster.topic_config(self.topic)["min.insync.replicas"])
         if not 1 <= self.survivors < least:
             raise WrongUse(
-                f"{self.survivors} survivor(s) are not below min.insync.replicas={least} of {self.topic}: create it "
-                f"with min.insync.replicas={max(self.survivors, 1) + 1}, or choose fewer survivors, at least 1"
+                f"{self.survivors} survivor(s) are not below min.insync.replicas={least} of {self.topic}: "
+                f"create it with min.insync.replicas={max(self.survivors, 1) + 1}, or choose fewer (at least 1)"
             )
         leads = leader(self.topic, self.partition).resolve(world)
         before = cluster.observe()
