@@ -86,8 +86,7 @@ class Chaos:
             topics=[],
         )
         self._names = itertools.count(1)
-        self.without_evidence: list[str] = []
-        """Faults that left no proof that they bit."""
+        self._without_evidence: list[str] = []
         self._drained = False
         self._recording: Recording | None = None
         write_meta(
@@ -186,7 +185,7 @@ class Chaos:
                 evidence = fault.evidence(self._world, injection)
                 self._events.append("evidence", fault.name, of_fault=number, evidence=_json(evidence))
             if evidence is None:
-                self.without_evidence.append(f"{fault.title} ({injection})")
+                self._without_evidence.append(f"{fault.title} ({injection})")
             yield injection
         finally:
             with self._step(f"heal: {fault.title}"):
