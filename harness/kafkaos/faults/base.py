@@ -28,6 +28,10 @@ class Injection:
     facts: dict[str, Any] = field(default_factory=dict)
     """What the fault noted for its evidence: pids, node ids."""
     began_ns: int = field(default_factory=time.monotonic_ns)
+    """Monotonic, just before the fault acts."""
+
+    def __str__(self) -> str:
+        return self.told
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
