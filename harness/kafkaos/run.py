@@ -254,7 +254,7 @@ class Chaos:
     @property
     def without_evidence(self) -> tuple[str, ...]:
         """The faults so far that left no proof that they bit, each in words."""
-        return tuple(self.without_evidence)
+        return tuple(self._without_evidence)
 
     def _archived(self) -> Recording:
         if self._recording is None:

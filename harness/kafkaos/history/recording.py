@@ -77,6 +77,9 @@ def archive(folder: Path) -> Recording:
     """
     segments = _segments(folder)
     recording = _load_folder(folder)
+    if recording.doubt:
+        # A smaller count written over the noted one would hide that rows are missing.
+        raise BrokenRecording(recording.doubt)
     if not (folder / ARCHIVE_FILE).exists():
         rows, run = recording.rows, recording.meta["run"]
         # The count is noted first: an archive that appears under its name always has its count to match.
