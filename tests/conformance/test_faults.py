@@ -14,6 +14,13 @@ from kafkaos.backends.processes import Supervisor
 from kafkaos.faults import (
     Fault,
     HealJournal,
+    Kill,
+    KillClient,
+    Pause,
+    PauseClient,
+    Restart,
+    Stop,
+    ViolateMinIsr,
     World,
     from_json,
     heal_pending,
@@ -22,9 +29,6 @@ from kafkaos.faults import (
     roles,
     to_json,
 )
-from kafkaos.faults.clients import KillClient, PauseClient
-from kafkaos.faults.process import Kill, Pause, Restart, Stop
-from kafkaos.faults.replication import ViolateMinIsr
 from kafkaos.traffic.client import ClientHandle, Surroundings
 from kafkaos.traffic.handles import ProducerHandle
 from kafkaos.traffic.settings import ProducerSettings
@@ -79,7 +83,7 @@ def make_world(
             cluster.create_topic(TOPIC, config={"min.insync.replicas": "2"})
         cluster.wait_healthy(timeout_s=HEALTHY_DEADLINE_S)
         client = ProducerHandle(
-            ProducerSettings(topics=(TOPIC,), client=CLIENT, config=cluster.client_config(), rate=100),
+            ProducerSettings(topics=(TOPIC,), client=CLIENT, config={**cluster.client_config()}, rate=100),
             Surroundings(tmp_path / "run", supervisor),
         )
         worlds.append(

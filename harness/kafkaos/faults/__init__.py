@@ -5,10 +5,13 @@ from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Fault, Injection
 from kafkaos.faults.catalog import from_json, registry, to_json
 from kafkaos.faults.clients import KillClient, PauseClient
 from kafkaos.faults.journal import JOURNAL_FILE, HealJournal, heal_leftovers, pending
+from kafkaos.faults.kill import Kill
+from kafkaos.faults.pause import Pause
 from kafkaos.faults.plan import Hold, Plan, Step, Trigger, plan_from_json
-from kafkaos.faults.process import Kill, Pause, Restart, Stop
-from kafkaos.faults.replication import ViolateMinIsr
+from kafkaos.faults.restart import Restart
+from kafkaos.faults.stop import Stop
 from kafkaos.faults.undo import heal_pending
+from kafkaos.faults.violate_min_isr import ViolateMinIsr
 from kafkaos.faults.world import ClientProcess, World
 
 __all__ = [

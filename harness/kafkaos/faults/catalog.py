@@ -10,9 +10,12 @@ from kafkaos.errors import WrongUse
 from kafkaos.faults import roles
 from kafkaos.faults.base import Fault
 from kafkaos.faults.clients import KillClient, PauseClient
-from kafkaos.faults.process import Kill, Pause, Restart, Stop
-from kafkaos.faults.replication import ViolateMinIsr
+from kafkaos.faults.kill import Kill
+from kafkaos.faults.pause import Pause
+from kafkaos.faults.restart import Restart
+from kafkaos.faults.stop import Stop
 from kafkaos.faults.values import build, lookup
+from kafkaos.faults.violate_min_isr import ViolateMinIsr
 
 registry: dict[str, type[Fault]] = {
     kind.name: kind for kind in (Kill, Stop, Pause, Restart, ViolateMinIsr, KillClient, PauseClient)

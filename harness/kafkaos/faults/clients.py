@@ -9,7 +9,7 @@ from typing import ClassVar
 from kafkaos.cluster import Cluster
 from kafkaos.errors import SetupFailed
 from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Injection
-from kafkaos.faults.process import is_frozen
+from kafkaos.faults.node import is_frozen
 from kafkaos.faults.roles import client
 from kafkaos.faults.undo import RESTART_CLIENT, RESUME_CLIENT, note_client, undo_all, undone_on_error
 from kafkaos.faults.waiting import until
