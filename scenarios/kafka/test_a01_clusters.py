@@ -1,0 +1,70 @@
+"""A1: one broker, and three brokers that share the topic `library-events`."""
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka.admin import NewTopic
+from kafkaos.checks import no_acknowledged_loss, no_duplicates, no_phantom, offsets_agree, reader_order
+
+TOPIC = "library-events"
+RECORDS = 300
+WAIT_S = 60
+
+
+@pytest.mark.scenario("A1")
+@pytest.mark.kafka_cluster("single", "single-mtls")
+def test_one_broker_leads_every_partition_and_refuses_a_second_replica(kafka_cluster, chaos):
+    """One broker (node 1) is leader, only replica and controller; a replication factor of 3 is refused."""
+    assert [node.id for node in kafka_cluster.nodes] == [1]
+    topic = kafka_cluster.create_topic(TOPIC, partitions=3)
+    state = kafka_cluster.observe([topic])
+    assert state.controller == 1
+    assert [(p.partition, p.leader, p.replicas, p.isr) for p in state.partitions] == [
+        (number, 1, (1,), (1,)) for number in range(3)
+    ]
+
+    copies = NewTopic("too-many-copies", num_partitions=1, replication_factor=3)
+    with pytest.raises(KafkaException) as refused:
+        kafka_cluster.admin().create_topics([copies])[copies.topic].result(WAIT_S)
+    assert refused.value.args[0].code() == KafkaError.INVALID_REPLICATION_FACTOR
+
+    _write_and_read(chaos, topic)
+
+
+@pytest.mark.scenario("A1")
+@pytest.mark.kafka_cluster("three", "three-mtls")
+def test_three_brokers_lead_one_partition_of_library_events_each_and_hold_all(kafka_cluster, chaos):
+    """Brokers 1-3: of 3 partitions with replication factor 3 each leads one, and all records are on all disks."""
+    assert [node.id for node in kafka_cluster.nodes if node.is_broker] == [1, 2, 3]
+    topic = kafka_cluster.create_topic(TOPIC, partitions=3, replication_factor=3)
+
+    state = kafka_cluster.observe([topic])
+    assert state.answered == (1, 2, 3)
+    assert state.fenced == ()
+    assert [p.partition for p in state.partitions] == [0, 1, 2]
+    assert {p.leader for p in state.partitions} == {1, 2, 3}
+    assert all(set(p.replicas) == set(p.isr) == {1, 2, 3} for p in state.partitions)
+
+    described = kafka_cluster.admin().describe_topics(TopicCollection([topic]))[topic].result(WAIT_S)
+    told = {p.id: (p.leader.id, tuple(r.id for r in p.replicas)) for p in described.partitions}
+    assert told == {p.partition: (p.leader, p.replicas) for p in state.partitions}
+
+    _write_and_read(chaos, topic)
+    for partition in range(3):
+        logs = [_log_bytes(kafka_cluster, node_id, topic, partition) for node_id in (1, 2, 3)]
+        assert len(logs[0]) > RECORDS // 3 * 100
+        assert logs[0] == logs[1] == logs[2]
+
+
+def _write_and_read(chaos, topic: str) -> None:
+    producer = chaos.producer(topic, count=RECORDS, partition="round_robin")
+    consumer = chaos.consumer(topic, group="library-events-listener-group")
+    producer.wait_acknowledged(RECORDS, timeout_s=WAIT_S)
+    consumer.wait_read(RECORDS, timeout_s=WAIT_S)
+    chaos.verify(no_acknowledged_loss, no_duplicates, no_phantom, offsets_agree, reader_order)
+    assert consumer.read == RECORDS
+
+
+def _log_bytes(cluster, node_id: int, topic: str, partition: int) -> bytes:
+    """What a broker has of a partition in its segment files."""
+    segments = sorted((cluster.data_folder(node_id) / f"{topic}-{partition}").glob("*.log"))
+    return b"".join(segment.read_bytes() for segment in segments)
