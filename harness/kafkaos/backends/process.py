@@ -206,8 +206,12 @@ class ProcessCluster:
 
     def _last_error(self, node_id: int) -> str:
         lines = self.log_path(node_id).read_text(errors="replace").splitlines()
-        telling = [line for line in lines if "ERROR" in line or "FATAL" in line or "Exception" in line]
-        return (telling or lines or ["no output"])[-1 if not telling else 0][:300]
+        # The exception tells more than the line that says that there was one.
+        for sign in ("Exception: ", "ERROR", "FATAL"):
+            for line in lines:
+                if sign in line:
+                    return line.strip()[:300]
+        return lines[-1][:300] if lines else "it printed nothing"
 
     # what faults do
 

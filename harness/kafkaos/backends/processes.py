@@ -98,6 +98,11 @@ class Supervisor:
         self._reader.start()
         atexit.register(self.close)
 
+    @property
+    def warden_pid(self) -> int:
+        """The process id of the warden."""
+        return self._warden.pid
+
     def spawn(
         self,
         argv: Sequence[str],
