@@ -160,7 +160,9 @@ class Sends:
         sequences = self._sequences([message.value() for message in answers])
         offsets: Int64 | int = NULL  # acks=0 knows none
         if outcome is Outcome.OK:
-            offsets = np.fromiter(map(Message.offset, answers), dtype=np.int64, count=count)
+            # None: a repeated send that the broker knew already is acknowledged without its offset.
+            known = (NULL if offset is None else offset for offset in map(Message.offset, answers))
+            offsets = np.fromiter(known, dtype=np.int64, count=count)
         now_ns = time.monotonic_ns()
         self._recorder.complete_block(
             self._handles(sequences),
