@@ -21,6 +21,7 @@ from kafkaos.cluster import Cluster
 from kafkaos.errors import KafkaosError, WrongUse
 from kafkaos.faults.base import Fault
 from kafkaos.faults.journal import HealJournal
+from kafkaos.faults.undo import heal_pending
 from kafkaos.faults.world import World
 from kafkaos.history import Recording
 from kafkaos.history.events import EventLog
@@ -269,7 +270,10 @@ class Chaos:
         return self._archived()
 
     def close(self) -> None:
-        """End every client that still runs and close the recording; for a test that failed half-way too."""
+        """Undo what is still in place, end every client, close the recording; for a test that failed half-way too."""
+        with contextlib.suppress(KafkaosError):
+            if heal_pending(self._world):
+                self.phase("healed at the end", note="a fault was still in place")
         for client in self.clients.values():
             with contextlib.suppress(KafkaosError):
                 client.kill()

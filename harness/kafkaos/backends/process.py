@@ -37,6 +37,8 @@ STOP_GRACE_S = 20.0
 CACHE_DUMP_DEADLINE_S = 120.0
 ASK_TIMEOUT_S = 2.0
 ADMIN_TIMEOUT_S = 30.0
+# Each look is a TLS handshake with every broker: more of them would slow down what is awaited.
+OBSERVE_EVERY_S = 0.1
 
 
 class ProcessCluster:
@@ -296,7 +298,10 @@ class ProcessCluster:
             return len(states) == partitions and all(len(s.isr) == copies for s in states)
 
         wait_until(
-            complete, timeout_s=ADMIN_TIMEOUT_S, what=f"topic {name} has a leader and a full ISR everywhere"
+            complete,
+            interval_s=OBSERVE_EVERY_S,
+            timeout_s=ADMIN_TIMEOUT_S,
+            what=f"topic {name} has a leader and a full ISR everywhere",
         )
         return name
 
@@ -398,7 +403,12 @@ class ProcessCluster:
             )
 
         try:
-            wait_until(healthy, timeout_s=timeout_s, what=f"cluster {self.spec.name} is healthy")
+            wait_until(
+                healthy,
+                interval_s=OBSERVE_EVERY_S,
+                timeout_s=timeout_s,
+                what=f"cluster {self.spec.name} is healthy",
+            )
         except WaitExpired as expired:
             raise WaitExpired(f"{expired}; last seen: {self.observe()}") from None
 
