@@ -6,6 +6,7 @@ shows that its check is blind or that its fault did nothing; it never passes.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +20,9 @@ from kafkaos.run import Chaos
 from kafkaos.spec import ClusterSpec, load_spec
 
 Properties = Mapping[str, str | int | float | bool]
+
+RESULT_FILE = "control.json"
+"""The result as JSON, in the run's folder."""
 
 WAIT_S = 60.0
 """The deadline of each wait of a control; the conditions end them much earlier."""
@@ -85,7 +89,7 @@ class Control:
         return shipped.model_copy(update={"properties": {**shipped.properties, **self.properties}})
 
     def run(self, chaos: Chaos) -> ControlResult:
-        """Play it in a fresh run on a cluster of `spec`, drain, and judge both sides.
+        """Play it in a fresh run on a cluster of `spec`, drain, judge both sides, and leave `control.json`.
 
         SetupFailed where a fault left no evidence, WaitExpired where its conditions were not met: then nothing
         is known of the checks.
@@ -99,12 +103,14 @@ class Control:
             )
         weak = judge_all(only_topic(recording, topics.weak), self.guarantees)
         twin = judge_all(only_topic(recording, topics.twin), self.guarantees)
-        return ControlResult(
+        result = ControlResult(
             control=self.name,
             weak=tuple(weak),
             twin=tuple(twin),
             sentence=f"weak ({self.weakness}): {_told(weak)} | twin ({self.safety}): {_told(twin)}",
         )
+        (chaos.folder / RESULT_FILE).write_text(json.dumps(result.to_json(), indent=1))
+        return result
 
 
 def create_topics(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -57,7 +56,6 @@ class DieAhead:
         """Another broker leads in a higher epoch."""
         topic, partition = self.target.topic, self.target.partition
         was = injection.before.partition(topic, partition)
-        deadline_s = time.monotonic() + timeout_s
 
         def moved() -> Evidence | None:
             now = world.cluster.observe([topic]).partition(topic, partition)
@@ -69,7 +67,7 @@ class DieAhead:
                 told=f"{topic}-{partition} is led by node {now.leader} in epoch {now.leader_epoch}"
             )
 
-        return until(moved, timeout_s=max(deadline_s - time.monotonic(), 0.0))
+        return until(moved, timeout_s=timeout_s)
 
     def heal(self, world: World, injection: Injection) -> None:
         undo_all(world, injection.undo)
