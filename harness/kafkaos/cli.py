@@ -1,0 +1,97 @@
+"""The command `kafkaos`. Exit status: 0 all held, 1 a guarantee broke, 2 unknown or the harness failed, 64 wrong use.
+
+Whatever a person did wrong, or the machine lacks, is one sentence on stderr, never a traceback.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from types import FrameType
+
+import typer
+
+from kafkaos.commands.bench import bench
+from kafkaos.commands.certs import certs
+from kafkaos.commands.check import check
+from kafkaos.commands.doctor import doctor
+from kafkaos.commands.heal import heal
+from kafkaos.commands.listing import list_things
+from kafkaos.commands.run import run
+from kafkaos.commands.telling import stderr
+from kafkaos.commands.tool import tool
+from kafkaos.commands.up import up
+from kafkaos.errors import EXIT_WRONG_USE, KafkaosError
+
+app = typer.Typer(
+    name="kafkaos",
+    help="Chaos for Apache Kafka: real brokers, real faults, honest verdicts.",
+    epilog="Exit status: 0 all held, 1 a guarantee broke, 2 unknown or the harness failed, 64 wrong use.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(run)
+app.command()(up)
+app.command()(check)
+app.command()(doctor)
+app.command()(heal)
+app.command()(certs)
+# What follows the tool's name is the tool's, `--help` as well.
+app.command(context_settings={"allow_interspersed_args": False})(tool)
+app.command()(bench)
+app.command("list")(list_things)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The entry point; ends the process."""
+    sys.exit(execute(sys.argv[1:] if arguments is None else arguments))
+
+
+def execute(arguments: Sequence[str]) -> int:
+    """Run one command line; its exit status."""
+    stopped_by = [signal.SIGINT]
+    previous = signal.signal(signal.SIGTERM, _interrupt_for(stopped_by))
+    own, command = _split(list(arguments))
+    try:
+        status = app(args=own or ["--help"], prog_name="kafkaos", standalone_mode=False, obj=command)
+    except typer.TyperException as error:
+        context = getattr(error, "ctx", None)
+        path = context.command_path if context is not None else "kafkaos"
+        stderr.print(f"kafkaos: {error.format_message()} See `{path} --help`.", markup=False)
+        return EXIT_WRONG_USE
+    except KafkaosError as error:
+        stderr.print(f"kafkaos: {error}", markup=False)
+        return error.exit_status
+    except (KeyboardInterrupt, typer.Abort):
+        return 128 + stopped_by[-1]
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+    if not own:
+        return EXIT_WRONG_USE
+    # typer itself turns a KeyboardInterrupt into 130.
+    return 128 + stopped_by[-1] if status == 128 + signal.SIGINT else int(status or 0)
+
+
+def _split(arguments: list[str]) -> tuple[list[str], list[str] | None]:
+    """Our own arguments, and the command after `--` of `kafkaos up`; None where there is none."""
+    if arguments[:1] == ["up"] and "--" in arguments:
+        at = arguments.index("--")
+        return arguments[:at], arguments[at + 1 :]
+    return arguments, None
+
+
+def _interrupt_for(stopped_by: list[signal.Signals]) -> Callable[[int, FrameType | None], None]:
+    """SIGTERM cleans up on the same way as Ctrl-C."""
+
+    def interrupt(number: int, _: FrameType | None) -> None:
+        stopped_by.append(signal.Signals(number))
+        raise KeyboardInterrupt
+
+    return interrupt
+
+
+if __name__ == "__main__":
+    main()

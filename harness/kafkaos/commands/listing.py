@@ -1,0 +1,122 @@
+"""`kafkaos list`: what there is to name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from kafkaos.commands.options import Json
+from kafkaos.commands.telling import print_json, stdout
+from kafkaos.errors import EXIT_HELD, WrongUse
+from kafkaos.shipped import near
+
+KINDS = ("clusters", "faults", "guarantees", "scenarios")
+Rows = list[dict[str, Any]]
+
+
+def list_things(
+    kind: Annotated[str, typer.Argument(help=" | ".join(KINDS), metavar="|".join(KINDS))], json: Json = False
+) -> int:
+    """List the clusters, faults, guarantees or scenarios."""
+    makers = {"clusters": _clusters, "faults": _faults, "guarantees": _guarantees, "scenarios": _scenarios}
+    if kind not in makers:
+        raise WrongUse(f"There is no list of `{kind}`{near(kind, list(KINDS))}")
+    rows = makers[kind]()
+    if json:
+        print_json(rows)
+        return EXIT_HELD
+    table = Table(box=SIMPLE_HEAD)
+    for name in rows[0] if rows else ():
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        table.add_row(*(_cell(value) for value in row.values()))
+    stdout().print(table)
+    return EXIT_HELD
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return "" if value is None else str(value)
+
+
+def _clusters() -> Rows:
+    from kafkaos.spec import cluster_names, load_spec
+
+    specs = [load_spec(name) for name in cluster_names()]
+    return [
+        {
+            "name": s.name,
+            "brokers": s.brokers,
+            "controllers": s.controllers,
+            "security": s.security,
+            "kafka": s.kafka,
+            "description": s.description,
+        }
+        for s in specs
+    ]
+
+
+def _faults() -> Rows:
+    """Whether a fault is available depends on what the backend's clusters can do; asked of one of three brokers."""
+    from kafkaos.faults import registry
+
+    cluster = _never_started()
+    rows = []
+    for fault in registry.values():
+        # Availability is a matter of the cluster, never of the fault's target, which is not known here.
+        reason = fault.available(object.__new__(fault), cluster)
+        rows.append(
+            {
+                "name": fault.name,
+                "family": fault.family,
+                "available": reason is None,
+                "reason": reason,
+                "title": fault.title,
+            }
+        )
+    return rows
+
+
+def _never_started() -> Any:
+    """A cluster of the process backend that has its nodes and abilities, and no process."""
+    from kafkaos.backends.network import FIRST_SUBNET, PORT_BASES, Subnet
+    from kafkaos.backends.process import ProcessCluster
+    from kafkaos.spec import load_spec
+
+    port = PORT_BASES[0]
+    subnet = Subnet(FIRST_SUBNET, -1, port, port + 1, port + 2)
+    nothing: Any = None
+    return ProcessCluster(
+        load_spec("three"), supervisor=nothing, jvm=nothing, subnet=subnet, log_folder=Path()
+    )
+
+
+def _guarantees() -> Rows:
+    from kafkaos.checks import GUARANTEES
+
+    return [
+        {"name": kind.name, "title": kind.title, "mutations": list(kind.mutations)}
+        for kind in GUARANTEES.values()
+    ]
+
+
+def _scenarios() -> Rows:
+    from kafkaos.commands.scenarios import scenarios
+
+    return [
+        {
+            "name": s.name,
+            "file": str(s.file),
+            "rows": list(s.rows),
+            "clusters": list(s.clusters),
+            "title": s.title,
+        }
+        for s in scenarios()
+    ]

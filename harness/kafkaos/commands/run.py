@@ -1,0 +1,112 @@
+"""`kafkaos run`: the shipped scenarios, by pytest, in this process."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import secrets
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from kafkaos.commands.options import Backend, JavaHome, Json, check_backend
+from kafkaos.commands.scenarios import MAIN_JOB, choose
+from kafkaos.commands.telling import print_json
+from kafkaos.errors import EXIT_HELD, EXIT_UNKNOWN
+from kafkaos.shipped import shipped
+
+PYTEST_PASSED, PYTEST_FAILED, PYTEST_INTERRUPTED = 0, 1, 2
+SETTINGS = Path(__file__).with_name("scenarios.ini")
+
+
+def run(  # noqa: PLR0917 (typer passes all by keyword)
+    scenario: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[SCENARIO]…", help="A folder, file, test or row of `kafkaos list scenarios`."
+        ),
+    ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Run on this cluster (name or .toml file) instead of the scenario's."
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Of every random choice; printed, to run it again.")
+    ] = None,
+    backend: Backend = "process",
+    java_home: JavaHome = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="For recordings, logs, Allure results (reports/out/TIME-SEED)."),
+    ] = None,
+    json: Json = False,
+) -> int:
+    """Run scenarios on real brokers and judge them; without a name the main job."""
+    check_backend(backend)
+    targets = choose(scenario or [MAIN_JOB])
+    if cluster is not None:
+        from kafkaos.spec import load_spec
+
+        load_spec(cluster)  # a wrong name is told before anything starts
+        cluster = str(Path(cluster).absolute()) if cluster.endswith(".toml") else cluster
+    seed = secrets.randbelow(2**31) if seed is None else seed
+    folder = (out or Path("reports/out") / f"{datetime.datetime.now():%Y%m%d-%H%M%S}-{seed}").absolute()
+    arguments = [
+        *targets,
+        *("-c", str(SETTINGS), f"--rootdir={shipped('scenarios')}", f"--kafka-seed={seed}"),
+        *(f"--kafka-backend={backend}", f"--kafka-out={folder}", f"--alluredir={folder / 'allure-results'}"),
+        *([f"--kafka-cluster={cluster}"] if cluster else []),
+        *([f"--kafka-java-home={java_home}"] if java_home else []),
+    ]
+    outcomes = Outcomes()
+    with contextlib.redirect_stdout(sys.stderr) if json else contextlib.nullcontext():
+        status = _pytest(arguments, outcomes)
+    if json:
+        print_json({"exit_status": status, "seed": seed, "out": str(folder), "scenarios": outcomes.to_json()})
+    return status
+
+
+def _pytest(arguments: list[str], outcomes: Outcomes) -> int:
+    import pytest
+
+    from kafkaos.pytest_plugin import last_exit_status
+
+    code = int(pytest.main(arguments, plugins=[outcomes]))
+    if code == PYTEST_INTERRUPTED:
+        raise KeyboardInterrupt
+    if code == PYTEST_PASSED:
+        return EXIT_HELD
+    return last_exit_status() if code == PYTEST_FAILED else EXIT_UNKNOWN
+
+
+class Outcomes:
+    """A pytest plugin that keeps what each scenario came to."""
+
+    def __init__(self) -> None:
+        self._tests: dict[str, dict[str, Any]] = {}
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        test = self._tests.setdefault(
+            report.nodeid, {"test": report.nodeid, "outcome": "passed", "folder": None}
+        )
+        if report.outcome != "passed":
+            test["outcome"] = report.outcome
+        test["folder"] = dict(report.user_properties).get("kafkaos_run", test["folder"])
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """One object a test, with the verdicts that its folder holds."""
+        from kafkaos.run import verdicts_of
+
+        return [
+            {
+                **test,
+                "verdicts": [v.to_json() for v in verdicts_of(Path(test["folder"]))]
+                if test["folder"]
+                else [],
+            }
+            for test in self._tests.values()
+        ]

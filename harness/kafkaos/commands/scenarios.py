@@ -1,0 +1,77 @@
+"""The shipped scenarios, read from their source: their names, what they verify, and where they are."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from pathlib import Path
+
+from kafkaos.errors import WrongUse
+from kafkaos.shipped import near, shipped
+
+MAIN_JOB = "main_job"
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One test. `rows` are the rows of the catalogue of systems that it verifies, `file` relative to the scenarios."""
+
+    name: str
+    file: Path
+    title: str
+    rows: tuple[str, ...]
+    clusters: tuple[str, ...]
+
+    @property
+    def names(self) -> set[str]:
+        """By which a person may ask for it: folder, file, test, row."""
+        parents = {str(parent) for parent in self.file.parents} - {"."}
+        stem = self.file.with_suffix("")
+        short = stem.with_name(stem.name.removeprefix("test_"))
+        return {*parents, str(self.file), str(stem), str(short), self.name, f"test_{self.name}", *self.rows}
+
+
+def scenarios() -> list[Scenario]:
+    """All of them, in the order of files and lines."""
+    root = shipped("scenarios")
+    return [s for path in sorted(root.rglob("test_*.py")) for s in _of_file(path, path.relative_to(root))]
+
+
+def choose(names: list[str]) -> list[str]:
+    """What pytest is to be given for these names; WrongUse for an unknown one, with the near match."""
+    known = scenarios()
+    root = shipped("scenarios")
+    chosen: dict[str, None] = {}
+    for name in names:
+        found = [s for s in known if name.rstrip("/") in s.names]
+        if not found:
+            words = sorted(set().union(*(s.names for s in known)))
+            raise WrongUse(
+                f"There is no scenario `{name}`{near(name, words)} `kafkaos list scenarios` shows all."
+            )
+        chosen.update({f"{root / s.file}::test_{s.name}": None for s in found})
+    return list(chosen)
+
+
+def _of_file(path: Path, relative: Path) -> list[Scenario]:
+    tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
+    found = []
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+            title = (ast.get_docstring(node) or node.name).splitlines()[0]
+            rows, clusters = _marked(node, "scenario"), _marked(node, "kafka_cluster")
+            found.append(Scenario(node.name.removeprefix("test_"), relative, title, rows, clusters))
+    return found
+
+
+def _marked(node: ast.FunctionDef, marker: str) -> tuple[str, ...]:
+    """The plain text arguments of `@pytest.mark.MARKER(…)`."""
+    for decorator in node.decorator_list:
+        if (
+            isinstance(decorator, ast.Call)
+            and isinstance(decorator.func, ast.Attribute)
+            and decorator.func.attr == marker
+        ):
+            texts = [a.value for a in decorator.args if isinstance(a, ast.Constant)]
+            return tuple(text for text in texts if isinstance(text, str))
+    return ()
