@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
@@ -191,7 +192,7 @@ class ProcessCluster:
         for node in self._nodes:
             self.start(node.id)
         round_trip(
-            self.client_config(),
+            self._own_config(),
             brokers=len(self.brokers),
             timeout_s=START_DEADLINE_S,
             still_possible=self._check_alive,
@@ -256,9 +257,7 @@ class ProcessCluster:
 
     @cached_property
     def _admin(self) -> AdminClient:
-        return AdminClient(
-            {**self.client_config(), "log_level": 0, "socket.connection.setup.timeout.ms": 3000}
-        )
+        return AdminClient({**self._own_config(), "log_level": 0, "socket.connection.setup.timeout.ms": 3000})
 
     @cached_property
     def _observer_tls(self) -> ssl.SSLContext | None:
@@ -267,7 +266,22 @@ class ProcessCluster:
         files = self._tls.client("client")
         context = ssl.create_default_context(cafile=str(files.ca_pem))
         context.load_cert_chain(files.certificate_pem, files.key_pem)
+        if not self._tls.profile.healthy:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
         return context
+
+    def _own_config(self) -> dict[str, str]:
+        """As a client's, but where the brokers' certificates are bad on purpose they are taken nevertheless.
+
+        The harness must see such a cluster, to know that it is there and healthy; every client must refuse it.
+        """
+        unchecked = {
+            "enable.ssl.certificate.verification": "false",
+            "ssl.endpoint.identification.algorithm": "none",
+        }
+        bad = self._tls is not None and not self._tls.profile.healthy
+        return {**self.client_config(), **(unchecked if bad else {})}
 
     def create_topic(
         self,
@@ -290,7 +304,7 @@ class ProcessCluster:
             else {"replication_factor": copies}
         )
         topic = NewTopic(name, num_partitions=partitions, config=dict(config or {}), **placed)
-        self._admin.create_topics([topic], operation_timeout=ADMIN_TIMEOUT_S)[name].result(ADMIN_TIMEOUT_S)
+        self.admin().create_topics([topic], operation_timeout=ADMIN_TIMEOUT_S)[name].result(ADMIN_TIMEOUT_S)
         self._topics.append(name)
 
         def complete() -> bool:
@@ -308,9 +322,11 @@ class ProcessCluster:
     def topic_config(self, name: str) -> Mapping[str, str]:
         resource = ConfigResource(ConfigResource.Type.TOPIC, name)
         try:
-            answer = self._admin.describe_configs([resource], request_timeout=ADMIN_TIMEOUT_S)[
-                resource
-            ].result(ADMIN_TIMEOUT_S)
+            answer = (
+                self.admin()
+                .describe_configs([resource], request_timeout=ADMIN_TIMEOUT_S)[resource]
+                .result(ADMIN_TIMEOUT_S)
+            )
         except KafkaException as error:
             if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
                 raise WrongUse(f"cluster {self.spec.name} has no topic {name}: create it first") from None
@@ -318,20 +334,37 @@ class ProcessCluster:
         return {key: entry.value for key, entry in answer.items()}
 
     def delete_topic(self, name: str) -> None:
-        self._admin.delete_topics([name], operation_timeout=ADMIN_TIMEOUT_S)[name].result(ADMIN_TIMEOUT_S)
+        self.admin().delete_topics([name], operation_timeout=ADMIN_TIMEOUT_S)[name].result(ADMIN_TIMEOUT_S)
         self._topics.remove(name)
 
     def reset(self) -> None:
         """Delete every topic that was made through this object, so that the next user finds the cluster empty."""
         try:
-            for future in self._admin.delete_topics(self._topics).values() if self._topics else ():
+            for future in self.admin().delete_topics(self._topics).values() if self._topics else ():
                 future.result(ADMIN_TIMEOUT_S)
         except KafkaException as error:
             raise KafkaosError(f"cluster {self.spec.name} could not be emptied: {error}") from None
         self._topics.clear()
 
     def admin(self) -> AdminClient:
-        """A confluent-kafka admin client with all rights."""
+        """A confluent-kafka admin client with all rights, which knows a living broker to send its requests to.
+
+        WaitExpired if no broker of a cluster that has living ones tells another living one.
+        """
+
+        # It waits for the broker that it once learned to send to, also when that one is dead; and brokers name a
+        # dead one until its session is over.
+        def knows_a_living_one() -> bool:
+            with contextlib.suppress(KafkaException):
+                return self._admin.list_topics(timeout=ASK_TIMEOUT_S).controller_id in self.alive()
+            return False
+
+        if any(broker.id in self.alive() for broker in self.brokers):
+            wait_until(
+                knows_a_living_one,
+                timeout_s=ADMIN_TIMEOUT_S,
+                what="the brokers name a living one for administration",
+            )
         return self._admin
 
     def alive(self) -> list[int]:
