@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from types import FrameType
 
@@ -22,7 +23,7 @@ from kafkaos.commands.run import run
 from kafkaos.commands.telling import stderr
 from kafkaos.commands.tool import tool
 from kafkaos.commands.up import up
-from kafkaos.errors import EXIT_WRONG_USE, KafkaosError
+from kafkaos.errors import EXIT_UNKNOWN, EXIT_WRONG_USE, KafkaosError
 
 app = typer.Typer(
     name="kafkaos",
@@ -67,6 +68,13 @@ def execute(arguments: Sequence[str]) -> int:
         return error.exit_status
     except (KeyboardInterrupt, typer.Abort):
         return 128 + stopped_by[-1]
+    except Exception as error:
+        # Python's own status would be 1, which says that a guarantee broke.
+        traceback.print_exc()
+        stderr.print(
+            f"kafkaos: a mistake of kafkaos itself ({error!r}): please report the lines above", markup=False
+        )
+        return EXIT_UNKNOWN
     finally:
         signal.signal(signal.SIGTERM, previous)
     if not own:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import difflib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,9 +47,10 @@ def choose(names: list[str]) -> list[str]:
         found = [s for s in known if name.rstrip("/") in s.names]
         if not found:
             words = sorted(set().union(*(s.names for s in known)))
-            raise WrongUse(
-                f"There is no scenario `{name}`{near(name, words)} `kafkaos list scenarios` shows all."
-            )
+            # All names would fill the screen: where none is near, the folders tell where to look.
+            folders = sorted({s.file.parts[0] for s in known})
+            hint = near(name, words if difflib.get_close_matches(name, words, n=1) else folders)
+            raise WrongUse(f"There is no scenario `{name}`{hint} `kafkaos list scenarios` shows all.")
         chosen.update({f"{root / s.file}::test_{s.name}": None for s in found})
     return list(chosen)
 
