@@ -4,6 +4,7 @@ import warnings
 
 import polars as pl
 import pytest
+
 from kafkaos.checks import no_acknowledged_loss, no_duplicates, no_phantom, producer_order, reader_order
 
 KEYS = 30
@@ -41,8 +42,10 @@ def test_records_of_one_key_are_in_one_partition_and_are_read_in_the_order_sent(
 
 @pytest.mark.scenario("A3")
 @pytest.mark.kafka_cluster("single")
-def test_the_partitioner_of_the_java_client_is_murmur2_and_librdkafka_s_default_is_another(kafka_cluster, chaos):
-    """With `partitioner=murmur2_random` a key goes where Java's client sends it; librdkafka's default (CRC-32) does not.
+def test_the_partitioner_of_the_java_client_is_murmur2_and_librdkafka_s_default_is_another(
+    kafka_cluster, chaos
+):
+    """With `partitioner=murmur2_random` a key goes where Java's client sends it, not so with librdkafka's own.
 
     Two applications that share a keyed topic must agree on this, or one key has two partitions.
     """

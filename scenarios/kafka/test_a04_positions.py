@@ -2,8 +2,15 @@
 
 import polars as pl
 import pytest
-from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, ConsumerGroupState, ConsumerGroupTopicPartitions, TopicPartition
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    OFFSET_END,
+    ConsumerGroupState,
+    ConsumerGroupTopicPartitions,
+    TopicPartition,
+)
 from confluent_kafka.admin import OffsetSpec
+
 from kafkaos.backends.ready import wait_until
 from kafkaos.checks import no_acknowledged_loss, no_phantom, offsets_agree, reader_order
 from kafkaos.faults import KillClient
@@ -47,14 +54,22 @@ def test_after_a_crash_a_member_resumes_exactly_at_the_offsets_in_consumer_offse
     """A member killed and started again reads first, in each partition, the offset that its group had committed."""
     topic = kafka_cluster.create_topic("resumed", partitions=3)
     group = "book-keepers"
-    producer = chaos.producer(topic, rate=2000, partition="round_robin")
+    chaos.producer(topic, rate=2000, partition="round_robin")
     consumer = chaos.consumer(topic, group=group, config=SHORT_SESSION)
     consumer.wait_read(2000, timeout_s=WAIT_S)
-    wait_until(lambda: len(_committed(kafka_cluster, group, topic)) == 3, timeout_s=WAIT_S, what="all partitions are committed")
+    wait_until(
+        lambda: len(_committed(kafka_cluster, group, topic)) == 3,
+        timeout_s=WAIT_S,
+        what="all partitions are committed",
+    )
 
     with chaos.fault(KillClient(consumer.name)):
         # Once the coordinator has put the dead member out, no commit of it can be under way any more.
-        wait_until(lambda: _is_empty(kafka_cluster, group), timeout_s=WAIT_S, what="the dead member is out of the group")
+        wait_until(
+            lambda: _is_empty(kafka_cluster, group),
+            timeout_s=WAIT_S,
+            what="the dead member is out of the group",
+        )
         committed = _committed(kafka_cluster, group, topic)
     consumer.wait_read(2000, after=consumer.mark(), timeout_s=WAIT_S)
     chaos.verify(no_acknowledged_loss, no_phantom, offsets_agree, reader_order)
@@ -68,7 +83,7 @@ def test_after_a_crash_a_member_resumes_exactly_at_the_offsets_in_consumer_offse
 @pytest.mark.scenario("A4")
 @pytest.mark.kafka_cluster("single")
 def test_after_an_orderly_restart_nothing_is_read_twice_and_nothing_is_skipped(kafka_cluster, chaos):
-    """A member that is stopped in order commits what it processed: its next incarnation goes on with the next offset."""
+    """A member that is stopped in order commits what it processed; its next incarnation goes on from there."""
     topic = kafka_cluster.create_topic("restarted", partitions=3)
     producer = chaos.producer(topic, rate=2000, partition="round_robin")
     consumer = chaos.consumer(topic, group="book-keepers")
@@ -90,8 +105,15 @@ def test_after_an_orderly_restart_nothing_is_read_twice_and_nothing_is_skipped(k
 
 def _first_offsets(rows: pl.DataFrame) -> dict[tuple[str, int, int], int]:
     """Of each client, incarnation and partition the first offset that it read."""
-    found = rows.filter(op="read").group_by("client", "incarnation", "partition").agg(pl.col("offset").sort_by("row").first())
-    return {(client, incarnation, partition): offset for client, incarnation, partition, offset in found.iter_rows()}
+    found = (
+        rows.filter(op="read")
+        .group_by("client", "incarnation", "partition")
+        .agg(pl.col("offset").sort_by("row").first())
+    )
+    return {
+        (client, incarnation, partition): offset
+        for client, incarnation, partition, offset in found.iter_rows()
+    }
 
 
 def _end_offset(cluster, topic: str) -> int:

@@ -1,0 +1,42 @@
+"""A11: the cluster is down before the first send."""
+
+import contextlib
+
+import polars as pl
+import pytest
+from confluent_kafka import KafkaError
+
+from kafkaos.checks import no_acknowledged_loss, no_duplicates, no_phantom, offsets_agree, producer_order
+from kafkaos.faults import Kill
+from kafkaos.faults.roles import broker
+
+WAIT_S = 60
+LIMIT_S = 4
+LATE_S = 2.5  # librdkafka looks for expired records once a second, and the machine may be busy
+
+
+@pytest.mark.scenario("A11")
+@pytest.mark.kafka_cluster("single", "three-mtls")
+def test_with_the_cluster_down_a_send_fails_at_its_time_limit_and_the_same_producer_delivers_later(
+    kafka_cluster, chaos
+):
+    """No broker: sends fail at `message.timeout.ms`, neither before nor much later; once it is up they arrive."""
+    topic = kafka_cluster.create_topic("orders")
+    with contextlib.ExitStack() as down:
+        for node in kafka_cluster.brokers:
+            down.enter_context(chaos.fault(Kill(broker(node.id))))
+        producer = chaos.producer(topic, rate=50, delivery_timeout_ms=LIMIT_S * 1000)
+        producer.wait_until(lambda: producer.unknown >= 50, "told that 50 sends failed", timeout_s=WAIT_S)
+        assert producer.acknowledged == 0
+    producer.wait_acknowledged(200, after=producer.mark(), timeout_s=WAIT_S)
+    assert producer.incarnation == 0
+    chaos.verify(no_acknowledged_loss, no_duplicates, no_phantom, offsets_agree, producer_order)
+
+    sends = chaos.recording.rows.filter(op="send").sort("sequence")
+    failed = sends.filter(pl.col("error") != 0)
+    assert failed["sequence"][0] == 0
+    assert failed["error"].unique().to_list() == [KafkaError._MSG_TIMED_OUT]
+    waited_s = (failed["completed_ns"] - failed["invoked_ns"]) / 1e9
+    assert waited_s.min() >= LIMIT_S
+    assert waited_s[0] <= LIMIT_S + LATE_S
+    assert waited_s.median() <= LIMIT_S + LATE_S
