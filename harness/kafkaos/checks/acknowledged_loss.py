@@ -24,7 +24,13 @@ class NoAcknowledgedLoss:
 
     name: ClassVar[str] = "no_acknowledged_loss"
     title: ClassVar[str] = "Every acknowledged record is in the log at the end"
-    mutations: ClassVar[tuple[str, ...]] = ("drop_final", "drop_final_tail", "retopic_final", "corrupt_final")
+    mutations: ClassVar[tuple[str, ...]] = (
+        "drop_final",
+        "drop_final_tail",
+        "retopic_final",
+        "corrupt_final",
+        "drop_committed",
+    )
 
     compacted: tuple[str, ...] = ()
 
@@ -38,7 +44,9 @@ class NoAcknowledgedLoss:
         missing = _missing(acked, views.log(recording))
         missing = self._without_compacted(missing, views.log(recording))
         missing = _classify(missing, extents)
-        lost = missing.filter(pl.col("fate") == "lost")
+        hidden = _hidden(acked, views.log(recording), views.committed_log(recording))
+        hidden = self._without_compacted(hidden, views.log(recording))
+        lost = pl.concat([missing.filter(pl.col("fate") == "lost"), hidden], how="diagonal")
         unseen = missing.filter(pl.col("fate") == "unseen")
         counts: dict[str, int | float] = {
             "acknowledged": acked.height,
@@ -80,6 +88,15 @@ def _missing(acked: pl.DataFrame, log: pl.DataFrame) -> pl.DataFrame:
     return acked.join(log, left_on=here, right_on=here, how="anti")
 
 
+def _hidden(acked: pl.DataFrame, log: pl.DataFrame, committed: pl.DataFrame) -> pl.DataFrame:
+    """What lies in the log, but was passed over by the reader of committed records."""
+    here = [pl.col("topic").to_physical(), pl.col("value")]
+    passed = committed.group_by("place").agg(passed=pl.col("offset").max())
+    found = acked.join(committed, left_on=here, right_on=here, how="anti")
+    found = found.join(log, left_on=here, right_on=here, how="semi").join(passed, on="place")
+    return found.filter(pl.col("offset") < pl.col("passed")).with_columns(fate=pl.lit("hidden"))
+
+
 def _classify(missing: pl.DataFrame, extents: pl.DataFrame) -> pl.DataFrame:
     """Add `fate`. Without a partition all must be whole; without an offset, none cut at its start."""
     known = extents.select("place", "start", "passed", "whole")
@@ -111,6 +128,8 @@ def _classify(missing: pl.DataFrame, extents: pl.DataFrame) -> pl.DataFrame:
 
 def _lost(row: dict[str, Any]) -> str:
     where = f"{row['client']} was told that record {row['value']} is in {at(row)}"
+    if row["fate"] == "hidden":
+        return f"{where}; a reader of committed records was not given it."
     return f"{where}; the final reader did not find it."
 
 

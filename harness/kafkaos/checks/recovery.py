@@ -70,7 +70,9 @@ class Recovered:
                 [witness(recording, self._unseen(known[row["fault"]], row), row) for row in rows],
             )
         return held(
-            self, f"All recovered within {counts['recovery_s']:.1f} s, the limit is {self.within_s:g} s.", counts
+            self,
+            f"All recovered within {counts['recovery_s']:.1f} s, the limit is {self.within_s:g} s.",
+            counts,
         )
 
     def _after(self, fault: Fault, which: int, sent: pl.DataFrame) -> pl.DataFrame:

@@ -35,6 +35,19 @@ def drop_final(recording: Recording, rng: random.Random) -> Planted:
 
 
 @mutation
+def drop_committed(recording: Recording, rng: random.Random) -> Planted:
+    """An acknowledged record is in the log, but readers of committed records are not given it."""
+    ends = views.committed_log(recording).group_by("place").agg(last=pl.col("offset").max())
+    found = views.acknowledged(recording).join(ends, on="place").filter(pl.col("offset") < pl.col("last"))
+    row = pick(found, rng)
+    gone = final_of(row) & (pl.col("isolation") == "committed")
+    return Planted(
+        recording=recording.with_rows(recording.rows.filter(~gone)),
+        expect={"value": row["value"], **where(row)},
+    )
+
+
+@mutation
 def drop_final_tail(recording: Recording, rng: random.Random) -> Planted:
     """The log was cut: a partition's last records are gone, and its high watermark with them."""
     picked = acknowledged_final(recording, rng)
