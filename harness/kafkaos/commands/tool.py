@@ -111,7 +111,7 @@ def short_name(name: str) -> str:
 
 def with_connection(name: str, arguments: list[str], environment: Mapping[str, str]) -> list[str]:
     """The arguments with the cluster of the environment, where they name none themselves."""
-    if name in WITHOUT_CONNECTION or not arguments or HELP & set(arguments):
+    if name in WITHOUT_CONNECTION or HELP & set(arguments):
         return arguments
     given = {argument.split("=", 1)[0] for argument in arguments}
     if given & set(OTHER_WORDS["--bootstrap-server"]):

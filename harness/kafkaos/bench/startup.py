@@ -1,0 +1,145 @@
+"""How long a cluster takes from the first spawn to the first acknowledged record: ours against plain Kafka.
+
+Plain is `java -cp … kafka.Kafka server.properties` with no flag of ours and Kafka's own defaults, but for what a
+cluster of that size cannot form without. Both run on the same Java and jars, are started side by side by the same
+code, end at the same record produced with acks=all and read, and take turns, so that a busy machine slows both.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from kafkaos.backends import kraft, network
+from kafkaos.backends.jars import Progress
+from kafkaos.backends.process import ProcessCluster, start_cluster
+from kafkaos.backends.processes import Supervisor
+from kafkaos.cluster import Node
+from kafkaos.spec import ClusterSpec, load_spec
+
+CLUSTERS = {"single": "single", "three": "three", "three_mtls": "three-mtls"}
+NOTES = (
+    "Medians of alternating runs, from the first spawn to a record acknowledged by all replicas and read back. Ours "
+    "includes certificates, properties and formatting; plain's files are made before its time begins. The JRE, the "
+    "jars and our start-up cache are on this machine already."
+)
+# Without these no cluster of that size and security forms, or its internal topics could not be made.
+NEEDED = frozenset(
+    {
+        "node.id",
+        "process.roles",
+        "listeners",
+        "advertised.listeners",
+        "listener.security.protocol.map",
+        "controller.listener.names",
+        "inter.broker.listener.name",
+        "controller.quorum.voters",
+        "log.dirs",
+        "offsets.topic.replication.factor",
+        "transaction.state.log.replication.factor",
+        "transaction.state.log.min.isr",
+        "share.coordinator.state.topic.replication.factor",
+        "share.coordinator.state.topic.min.isr",
+    }
+)
+
+
+class PlainCluster(ProcessCluster):
+    """The same nodes as Kafka's users start them."""
+
+    def _server_properties(self, node: Node) -> dict[str, str]:
+        ours = super()._server_properties(node)
+        needed = {
+            key: value
+            for key, value in ours.items()
+            if key in NEEDED or key.startswith(("ssl.", "listener.name."))
+        }
+        for name in ("advertised.listeners", "controller.quorum.voters"):
+            # Ours are host names of the node's hosts file, which is a flag of ours.
+            for other in self._nodes:
+                needed[name] = needed[name].replace(
+                    other.name + ":", self._subnet.address(other.id, other.id) + ":"
+                )
+        return needed
+
+    def start(self, node_id: int) -> None:
+        java, jars = self._jvm.java, self._jvm.jars
+        command = [
+            str(java.executable),
+            *("-cp", jars.class_path_option),
+            "kafka.Kafka",
+            str(self.files(node_id).properties),
+        ]
+        self._processes[node_id] = self._supervisor.spawn(
+            command,
+            name=self.node(node_id).name,
+            log_path=self.log_path(node_id),
+            cwd=self.files(node_id).folder,
+        )
+
+
+def measure_startup(
+    *, runs: int, java_home: str | None = None, progress: Progress = lambda _: None
+) -> dict[str, dict[str, float]]:
+    """Seconds of both, and plain / ours, for each of CLUSTERS. SetupFailed where a cluster does not start."""
+    rng = random.Random(os.getpid())
+    measured = {}
+    supervisor = Supervisor()
+    try:
+        with tempfile.TemporaryDirectory(prefix="kafkaos-bench-") as folder:
+            logs = Path(folder)
+
+            def ours(spec: ClusterSpec) -> float:
+                began = time.monotonic()
+                cluster = start_cluster(
+                    spec, supervisor=supervisor, log_folder=logs, java_home=java_home, rng=rng
+                )
+                took = time.monotonic() - began
+                cluster.close()
+                return took
+
+            progress("preparing: one start that does not count")
+            warm = start_cluster(
+                load_spec("single"),
+                supervisor=supervisor,
+                log_folder=logs,
+                java_home=java_home,
+                progress=progress,
+            )
+            jvm = warm.jvm
+            warm.close()
+
+            def plain(spec: ClusterSpec) -> float:
+                subnet = network.reserve(kraft.node_ids(spec), client_port=None, rng=rng)
+                cluster = PlainCluster(spec, supervisor=supervisor, jvm=jvm, subnet=subnet, log_folder=logs)
+                try:
+                    cluster.prepare()
+                    began = time.monotonic()
+                    cluster.start_all()
+                    return time.monotonic() - began
+                finally:
+                    cluster.close()
+
+            for key, name in CLUSTERS.items():
+                measured[key] = _alternate(load_spec(name), {"plain": plain, "ours": ours}, runs, progress)
+    finally:
+        supervisor.close()
+    return measured
+
+
+def _alternate(
+    spec: ClusterSpec, kinds: dict[str, Callable[[ClusterSpec], float]], runs: int, progress: Progress
+) -> dict[str, Any]:
+    times: dict[str, list[float]] = {kind: [] for kind in kinds}
+    for run in range(runs):
+        for kind, start in kinds.items():
+            times[kind].append(start(spec))
+            progress(f"{spec.name}, run {run + 1} of {runs}: {kind} {times[kind][-1]:.2f} s")
+    plain_s, ours_s = statistics.median(times["plain"]), statistics.median(times["ours"])
+    return {"plain_s": round(plain_s, 3), "ours_s": round(ours_s, 3), "ratio": round(plain_s / ours_s, 2)}
