@@ -61,7 +61,7 @@ def execute(arguments: Sequence[str]) -> int:
     except typer.TyperException as error:
         context = getattr(error, "ctx", None)
         path = context.command_path if context is not None else "kafkaos"
-        stderr.print(f"kafkaos: {error.format_message()} See `{path} --help`.", markup=False)
+        stderr.print(f"kafkaos: {error.format_message().rstrip('.')}; see `{path} --help`.", markup=False)
         return EXIT_WRONG_USE
     except KafkaosError as error:
         stderr.print(f"kafkaos: {error}", markup=False)

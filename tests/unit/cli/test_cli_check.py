@@ -1,0 +1,92 @@
+"""`kafkaos check` on recordings of no cluster at all."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from kafkaos.checks.healthy import healthy
+from kafkaos.cli import execute
+from kafkaos.errors import EXIT_BROKE, EXIT_HELD, EXIT_UNKNOWN, EXIT_WRONG_USE
+
+GUARANTEES = [
+    "no_acknowledged_loss",
+    "offsets_agree",
+    "no_duplicates",
+    "no_phantom",
+    "producer_order",
+    "reader_order",
+]
+
+
+@pytest.fixture
+def rows() -> pl.DataFrame:
+    return healthy().rows
+
+
+def write_run(folder: Path, rows: pl.DataFrame) -> Path:
+    """A run's folder as a run leaves it."""
+    folder.mkdir(parents=True)
+    rows.write_parquet(folder / "recording.parquet")
+    meta = {"rows": rows.height, "guarantees": [{"guarantee": name} for name in GUARANTEES]}
+    (folder / "recording.json").write_text(json.dumps(meta))
+    return folder
+
+
+def test_a_healthy_recording_holds(
+    tmp_path: Path, rows: pl.DataFrame, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The guarantees that the run listed are judged, and all hold."""
+    assert execute(["check", str(write_run(tmp_path / "run", rows)), "--json"]) == EXIT_HELD
+    (answer,) = json.loads(capsys.readouterr().out)["recordings"]
+    assert [v["guarantee"] for v in answer["verdicts"]] == GUARANTEES
+    assert {v["status"] for v in answer["verdicts"]} == {"pass"}
+    assert answer["totals"]["sent"] == rows.filter(pl.col("op") == "send").height
+
+
+def test_a_removed_record_turns_red_and_is_named(
+    tmp_path: Path, rows: pl.DataFrame, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One record of the final truth taken away: exit 1, and the table names the record."""
+    gone = rows.filter((pl.col("op") == "final") & (pl.col("partition") == 1)).row(5, named=True)
+    log = (pl.col("op") == "final") & (pl.col("value") == gone["value"])
+    assert execute(["check", str(write_run(tmp_path / "run", rows.filter(~log)))]) == EXIT_BROKE
+    told = capsys.readouterr().out
+    assert "BROKE" in told
+    assert f"{gone['topic']}-1 at offset {gone['offset']}" in told
+
+
+def test_a_broken_run_is_the_news_beside_an_unreadable_one(
+    tmp_path: Path, rows: pl.DataFrame, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of several recordings each is judged; a breach outweighs what cannot be read."""
+    write_run(tmp_path / "runs" / "good", rows)
+    cut = write_run(tmp_path / "runs" / "cut", rows) / "recording.parquet"
+    cut.write_bytes(cut.read_bytes()[:-100])
+    assert execute(["check", str(tmp_path / "runs")]) == EXIT_UNKNOWN
+    assert str(cut) in capsys.readouterr().err
+    gone = rows.filter(pl.col("op") == "final").row(5, named=True)["value"]
+    write_run(tmp_path / "runs" / "bad", rows.filter((pl.col("op") != "final") | (pl.col("value") != gone)))
+    assert execute(["check", str(tmp_path / "runs")]) == EXIT_BROKE
+
+
+def test_a_stranger_s_file_is_judged_by_all_that_need_no_parameter(
+    tmp_path: Path, rows: pl.DataFrame, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A .jsonl of anybody's making is judged whole, or by the guarantee that is asked for alone."""
+    path = tmp_path / "theirs.jsonl"
+    rows.write_ndjson(path)
+    assert execute(["check", str(path), "--guarantee", "no_duplicates"]) == EXIT_HELD
+    capsys.readouterr()
+    execute(["check", str(path), "--json"])
+    judged = json.loads(capsys.readouterr().out)["recordings"][0]["verdicts"]
+    assert set(GUARANTEES) <= {v["guarantee"] for v in judged}
+
+
+def test_an_empty_folder_is_wrong_use(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder without a recording is told, never judged as held."""
+    assert execute(["check", str(tmp_path)]) == EXIT_WRONG_USE
+    assert f"no recording in {tmp_path}" in capsys.readouterr().err

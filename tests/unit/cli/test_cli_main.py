@@ -1,0 +1,65 @@
+"""The command line itself: statuses and sentences, in this process."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from kafkaos.cli import execute
+from kafkaos.errors import EXIT_HELD, EXIT_WRONG_USE
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["rnu"], "run"),
+        (["up", "--no-such-option"], "No such option"),
+        (["up", "threee"], "did you mean `three`?"),
+        (["up", "single", "--backend", "proces"], "did you mean `process`?"),
+        (["up", "single", "--"], "no command after `--`"),
+        (["up", "single", "--", "no-such-command-here"], "`no-such-command-here` is not found"),
+        (["run", "main_jb"], "did you mean `main_job`?"),
+        (["run", "--cluster", "threee"], "did you mean `three`?"),
+        (["run", "--seed", "x"], "'--seed'"),
+        (["check", "/nowhere/at/all"], "no recording at /nowhere/at/all"),
+        (["check", "/nowhere", "--guarantee", "no_duplicate"], "did you mean no_duplicates?"),
+        (["tool", "topic"], "did you mean `topics`?"),
+        (["list", "fautls"], "did you mean `faults`?"),
+        (["bench", "strtup"], "did you mean `startup`?"),
+    ],
+)
+def test_wrong_use_is_one_sentence_with_the_near_match(
+    arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever is not known ends with 64 and says in one line on stderr what would be."""
+    assert execute(arguments) == EXIT_WRONG_USE
+    captured = capsys.readouterr()
+    assert told in captured.err
+    assert captured.err.startswith("kafkaos: ")
+    assert captured.err.count("\n") == 1
+    assert captured.out == ""
+
+
+def test_no_argument_shows_the_help_and_is_wrong_use(capsys: pytest.CaptureFixture[str]) -> None:
+    """`kafkaos` alone tells its commands and ends with 64."""
+    assert execute([]) == EXIT_WRONG_USE
+    assert "doctor" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kind", ["clusters", "faults", "guarantees", "scenarios"])
+def test_lists_are_json_with_names(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each list prints JSON objects, each with a name, no name twice."""
+    assert execute(["list", kind, "--json"]) == EXIT_HELD
+    names = [row["name"] for row in json.loads(capsys.readouterr().out)]
+    assert names
+    assert len(set(names)) == len(names)
+
+
+def test_every_fault_tells_whether_it_is_available(capsys: pytest.CaptureFixture[str]) -> None:
+    """A fault that is not available says why, one that is has no reason."""
+    assert execute(["list", "faults", "--json"]) == EXIT_HELD
+    rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
+    assert rows["kill"]["available"] is True
+    assert all(row["available"] == (row["reason"] is None) for row in rows.values())
+    assert {"name", "family", "available", "reason"} <= set(rows["kill"])
