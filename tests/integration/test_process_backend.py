@@ -138,7 +138,7 @@ def test_a_port_in_use_is_told_with_its_owner(supervisor: Supervisor, tmp_path: 
     import socket
 
     with socket.socket() as taken:
-        taken.bind(("0.0.0.0", 0))  # noqa: S104 (the point of the test)
+        taken.bind(("0.0.0.0", 0))
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(SetupFailed, match=rf"port {port} is in use .*pid {os.getpid()}"):

@@ -207,7 +207,7 @@ def test_an_archive_with_fewer_rows_than_noted_is_in_doubt(folder: Path) -> None
 def test_segments_fewer_than_noted_are_not_archived(folder: Path) -> None:
     """Archiving must not write a smaller count over the one that tells that rows are missing."""
     (folder / "recording.json").write_text('{"rows": 27}')
-    with pytest.raises(BrokenRecording, match="26 rows, recording.json says 27"):
+    with pytest.raises(BrokenRecording, match=r"26 rows, recording\.json says 27"):
         archive(folder)
     assert "has 26 rows, recording.json says 27" in load(folder).doubt
 
