@@ -8,6 +8,7 @@ import pytest
 
 from kafkaos.backends.ready import wait_until
 from kafkaos.checks import Status, no_acknowledged_loss
+from kafkaos.errors import SetupFailed
 from kafkaos.faults import Pause
 from kafkaos.faults.roles import broker
 
@@ -44,12 +45,15 @@ def test_acks_all_loses_nothing_with_its_leader_acks_1_what_only_the_leader_had_
             asleep.enter_context(chaos.fault(Pause(broker(node_id), expect_fenced=False)))
         asleep_ns = time.monotonic_ns()
         sent = producers["0"].sent
-        producers["1"].wait_acknowledged(200, after=producers["1"].mark(), timeout_s=WAIT_S)
+        producers["1"].wait_acknowledged(100, after=producers["1"].mark(), timeout_s=WAIT_S)
         wait_until(
-            lambda: producers["0"].sent >= sent + 200, timeout_s=WAIT_S, what="acks=0 has sent 200 more"
+            lambda: producers["0"].sent >= sent + 100, timeout_s=WAIT_S, what="acks=0 has sent 100 more"
         )
         states = kafka_cluster.observe(list(topics.values())).partitions
-        assert [(p.leader, set(p.isr)) for p in states] == [(LEADER, {1, 2, 3})] * 3
+        if [(p.leader, set(p.isr)) for p in states] != [(LEADER, {1, 2, 3})] * 3:
+            raise SetupFailed(
+                "the followers' session was over before the leader was killed: run it on a less busy machine"
+            )
         chaos.phase("the leader is killed", target=LEADER)
         killed_ns = time.monotonic_ns()
         kafka_cluster.kill(LEADER)
@@ -74,7 +78,7 @@ def test_acks_all_loses_nothing_with_its_leader_acks_1_what_only_the_leader_had_
     assert gone["all"].filter(outcome="ok").height == 0
 
     lost = gone["1"].filter(outcome="ok")
-    assert lost.height >= 200
+    assert lost.height >= 100
     assert verdict.status is Status.FAIL
     assert verdict.counts["lost"] == lost.height
     assert {witness.client for witness in verdict.witnesses} == {"acks-1"}
@@ -86,7 +90,7 @@ def test_acks_all_loses_nothing_with_its_leader_acks_1_what_only_the_leader_had_
 
     assert producers["0"].acknowledged == 0
     assert producers["0"].unknown > 500
-    assert gone["0"].height >= 200
+    assert gone["0"].height >= 100
     assert gone["0"]["outcome"].unique().to_list() == ["info"]
 
 
