@@ -5,6 +5,7 @@ Installed with pip it works in anybody's repository: clusters and TLS profiles c
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import hashlib
 import json
@@ -76,7 +77,11 @@ class Session:
 
     def progress(self, message: str) -> None:
         """Long work is told as it happens, past pytest's capturing."""
-        if self.reporter is not None and not self.quiet:
+        if self.reporter is None or self.quiet:
+            return
+        capture = self.reporter.config.pluginmanager.getplugin("capturemanager")
+        with capture.global_and_fixture_disabled() if capture else contextlib.nullcontext():
+            self.reporter.ensure_newline()
             self.reporter.write_line(f"kafkaos: {message}")
 
     def settings(self) -> dict[str, Any]:

@@ -60,6 +60,7 @@ def test_a_scenario_runs_with_no_file_of_ours(tmp_path: Path) -> None:
     result = run(tmp_path, HELD, "--kafka-seed", "7")
     assert result.returncode == 0, result.stdout + result.stderr
     assert "kafkaos: seed 7" in result.stdout
+    assert "kafkaos: starting single: 1 JVM(s)" in result.stdout
     assert "All 500 acknowledged" in " ".join(result.stdout.split())
     (out,) = (tmp_path / "reports" / "out").iterdir()
     assert out.name.endswith("-7")
