@@ -13,16 +13,16 @@ from kafkaos.spec import load_spec
 StartCluster = Callable[[str], ProcessCluster]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def supervisor() -> Iterator[Supervisor]:
     supervisor = Supervisor()
     yield supervisor
     supervisor.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def started(supervisor: Supervisor, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartCluster]:
-    """A cluster by name, the same for all tests of the session."""
+    """A cluster by name, the same for all tests of this folder, and not idling beside those of others."""
     clusters: dict[str, ProcessCluster] = {}
 
     def start(name: str) -> ProcessCluster:
