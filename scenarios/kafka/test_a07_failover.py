@@ -35,6 +35,8 @@ def test_a_killed_leader_is_replaced_out_of_the_isr_and_rejoins_it(kafka_cluster
     topic = kafka_cluster.create_topic("orders", partitions=3)
     producer = chaos.producer(topic, rate=1000, partition="round_robin")
     consumer = chaos.consumer(topic, group="billing")
+    # Recovery is told for partitions that were acknowledged before, and reading may be ahead of the reports.
+    producer.wait_acknowledged(producer.sent + 500, timeout_s=WAIT_S)
     consumer.wait_read(500, timeout_s=WAIT_S)
 
     with chaos.fault(Kill(leader(topic, partition=0))) as hit:
@@ -74,6 +76,8 @@ def test_a_killed_controller_is_replaced_and_the_cluster_can_be_administered(kaf
     topic = kafka_cluster.create_topic("orders", partitions=3)
     producer = chaos.producer(topic, rate=1000, partition="round_robin")
     consumer = chaos.consumer(topic, group="billing")
+    # Recovery is told for partitions that were acknowledged before, and reading may be ahead of the reports.
+    producer.wait_acknowledged(producer.sent + 500, timeout_s=WAIT_S)
     consumer.wait_read(500, timeout_s=WAIT_S)
 
     with chaos.fault(Kill(controller())) as hit:
@@ -94,6 +98,8 @@ def test_a_killed_coordinator_is_replaced_and_the_group_goes_on_with_its_offsets
     group = "billing"
     producer = chaos.producer(topic, rate=1000, partition="round_robin")
     consumer = chaos.consumer(topic, group=group)
+    # Recovery is told for partitions that were acknowledged before, and reading may be ahead of the reports.
+    producer.wait_acknowledged(producer.sent + 500, timeout_s=WAIT_S)
     consumer.wait_read(500, timeout_s=WAIT_S)
     consumer.wait_until(lambda: consumer.committed > 0, "told that a commit is done", timeout_s=WAIT_S)
 
