@@ -12,6 +12,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import polars as pl
 import psutil
 import pytest
 
@@ -289,3 +290,50 @@ def test_certs_makes_stores_that_only_their_owner_reads(tmp_path: Path, environm
     assert {"hosts/kafka-1/keystore.p12", "clients/billing/client.properties"} <= set(made)
     secrets = [folder / path for path, file in made.items() if file["secret"]]
     assert all(path.stat().st_mode & 0o077 == 0 for path in secrets)
+
+
+def test_a_run_is_judged_again_offline_and_a_removed_record_is_found(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    """`run` holds on a real broker, `check` says the same with no cluster, and one row less is a named loss."""
+    scenario = "one_broker_leads_every_partition_and_refuses_a_second_replica"
+    arguments = (scenario, "--cluster", "single", "--seed", "5", "--out", str(tmp_path / "out"), "--json")
+    done = kafkaos("run", *arguments, environment=environment, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    ran = json.loads(done.stdout)
+    assert (ran["seed"], ran["exit_status"]) == (5, 0)
+    assert list((tmp_path / "out" / "allure-results").glob("*-result.json"))
+    (test,) = ran["scenarios"]
+    checked = kafkaos("check", str(tmp_path / "out"), "--json", environment=environment)
+    assert checked.returncode == 0, checked.stderr
+    (again,) = json.loads(checked.stdout)["recordings"]
+    assert again["verdicts"] == test["verdicts"]
+
+    folder = Path(test["folder"])
+    rows = pl.read_parquet(folder / "recording.parquet")
+    lost = rows.filter(pl.col("op") == "final").row(7, named=True)
+    meta = json.loads((folder / "recording.json").read_text())
+    rows = rows.filter((pl.col("op") != "final") | (pl.col("value") != lost["value"]))
+    rows.write_parquet(folder / "recording.parquet", metadata={"kafkaos.run": meta["run"]})
+    (folder / "recording.json").write_text(json.dumps({**meta, "rows": rows.height}))
+    broken = kafkaos("check", str(folder), environment=environment)
+    assert broken.returncode == 1, broken.stderr
+    assert f"{lost['topic']}-{lost['partition']} at offset {lost['offset']}" in broken.stdout
+
+
+def test_ctrl_c_ends_a_run_and_its_cluster(tmp_path: Path, state: Path, environment: dict[str, str]) -> None:
+    """An interrupted run ends with 130 and leaves no broker and no key."""
+    arguments = ["run", "--cluster", "single-mtls", "--out", str(tmp_path / "out")]
+    process = subprocess.Popen(
+        [*KAFKAOS, *arguments], env=environment, cwd=tmp_path, stdout=subprocess.DEVNULL
+    )
+    try:
+        wait_until(lambda: bool(brokers_of(state)), timeout_s=DEADLINE_S, what="a broker starts")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(DEADLINE_S) == 130
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait(DEADLINE_S)
+    assert brokers_of(state) == []
+    assert cluster_folders(state) == []
