@@ -33,11 +33,12 @@ $(STAMP): pyproject.toml requirements/dev.txt
 
 # Newest versions that pyproject.toml allows, for every Python and platform that it names; no registry is named.
 COMPILE = build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-  --no-emit-index-url --no-emit-find-links --no-annotate --upgrade pyproject.toml
+  --no-emit-index-url --no-emit-find-links --no-annotate --upgrade
 
 lock:
 	$(PYTHON) -m venv --clear build/lock
 	build/lock/bin/python -m pip install --quiet --disable-pip-version-check uv
-	$(COMPILE) --output-file requirements/runtime.txt
-	$(COMPILE) --group dev --output-file requirements/dev.txt
+	$(COMPILE) pyproject.toml --output-file requirements/runtime.txt
+	$(COMPILE) pyproject.toml --group dev --output-file requirements/dev.txt
+	for wanted in scenarios/*/requirements.in; do $(COMPILE) $$wanted --output-file $${wanted%.in}.txt || exit 1; done
 	rm -rf build/lock
