@@ -167,3 +167,28 @@ class HasFiles(Protocol):
     """The data folder of a node can be read and, while the node is down, changed."""
 
     def data_folder(self, node_id: int) -> Path: ...
+
+
+@runtime_checkable
+class Administered(Protocol):
+    """Takes administrative requests; each is done, or refused with a KafkaosError that has Kafka's reason."""
+
+    def elect_leader(self, topic: str, partition: int, *, unclean: bool = False) -> None:
+        """Have the preferred replica lead, or (`unclean`) a living one where no replica in sync lives."""
+        ...
+
+    def reassign(self, topic: str, partition: int, replicas: Sequence[int]) -> None:
+        """Begin to move a partition to these brokers; the first is the preferred leader."""
+        ...
+
+    def alter_topic(self, topic: str, settings: Mapping[str, str | None]) -> None:
+        """Set topic settings; None takes one away again."""
+        ...
+
+    def alter_broker(self, node_id: int, settings: Mapping[str, str | None]) -> None:
+        """Set dynamic settings of one broker; None takes one away again."""
+        ...
+
+    def alter_quota(self, client_id: str, limits: Mapping[str, float | None]) -> None:
+        """Set quotas of a client id (bytes a second …); None takes one away again."""
+        ...

@@ -12,14 +12,21 @@ import pytest
 from kafkaos.backends.process import ProcessCluster
 from kafkaos.backends.processes import Supervisor
 from kafkaos.faults import (
+    CrashLoop,
     Fault,
     HealJournal,
     Kill,
+    KillAll,
     KillClient,
     Pause,
     PauseClient,
+    PreferredElection,
+    Reassign,
     Restart,
+    RollingRestart,
+    ShrinkIsr,
     Stop,
+    UncleanElection,
     ViolateMinIsr,
     World,
     from_json,
@@ -34,6 +41,10 @@ from kafkaos.traffic.handles import ProducerHandle
 from kafkaos.traffic.settings import ProducerSettings
 
 TOPIC = "orders"
+TWICE = "twice"
+"""A topic with two replicas: there is a broker to move to."""
+CARELESS = "careless"
+"""A topic with min.insync.replicas=1: a leader alone acknowledges."""
 CLIENT = "sender"
 HEALTHY_DEADLINE_S = 60.0
 MUTED_DEADLINE_S = 1.0
@@ -64,6 +75,13 @@ CASES = [
     Case(Pause(roles.broker(2), expect_fenced=False), ("pause",)),
     Case(Restart(roles.leader(TOPIC), notice_s=5.0), ("stop",)),
     Case(Restart(roles.follower(TOPIC), hard=True, notice_s=10.0), ("kill",)),
+    Case(RollingRestart(hard=True, notice_s=10.0), ("kill",)),
+    Case(KillAll(), ("kill",)),
+    Case(CrashLoop(roles.broker(2), times=2), ("kill",)),
+    Case(PreferredElection(TOPIC), ("reassign", "elect_leader")),
+    Case(UncleanElection(CARELESS), ("elect_leader",)),
+    Case(Reassign(TWICE), ("reassign",)),
+    Case(ShrinkIsr(TOPIC), ("pause",)),
     Case(ViolateMinIsr(TOPIC), ("kill",)),
     Case(KillClient(CLIENT), ("kill",)),
     Case(PauseClient(CLIENT), ("pause",)),
@@ -81,6 +99,8 @@ def make_world(
         cluster = started(name)
         if cluster.observe([TOPIC]).partition(TOPIC, 0) is None:
             cluster.create_topic(TOPIC, config={"min.insync.replicas": "2"})
+            cluster.create_topic(TWICE, replicas=(1, 2))
+            cluster.create_topic(CARELESS, replicas=(1, 2, 3), config={"min.insync.replicas": "1"})
         cluster.wait_healthy(timeout_s=HEALTHY_DEADLINE_S)
         client = ProducerHandle(
             ProducerSettings(topics=(TOPIC,), client=CLIENT, config={**cluster.client_config()}, rate=100),

@@ -18,6 +18,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic  # type: ignore[attr-defined]
 
 from kafkaos.backends import kraft, network
+from kafkaos.backends.administration import Administration
 from kafkaos.backends.ask import find_coordinator, merge, metadata, quorum_leader
 from kafkaos.backends.jars import Progress, kafka_jars
 from kafkaos.backends.java import find_java
@@ -42,7 +43,7 @@ ADMIN_TIMEOUT_S = 30.0
 OBSERVE_EVERY_S = 0.1
 
 
-class ProcessCluster:
+class ProcessCluster(Administration):
     """A cluster whose nodes are children of the warden. Use `start_cluster`."""
 
     backend = "process"

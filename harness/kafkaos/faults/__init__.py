@@ -4,11 +4,17 @@ from kafkaos.faults import roles
 from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Fault, Injection
 from kafkaos.faults.catalog import from_json, registry, to_json
 from kafkaos.faults.clients import KillClient, PauseClient
+from kafkaos.faults.crash_loop import CrashLoop
+from kafkaos.faults.elections import PreferredElection, UncleanElection
 from kafkaos.faults.journal import JOURNAL_FILE, HealJournal, heal_leftovers, pending
 from kafkaos.faults.kill import Kill
+from kafkaos.faults.kill_all import KillAll
 from kafkaos.faults.pause import Pause
 from kafkaos.faults.plan import Hold, Plan, Step, Trigger, plan_from_json
+from kafkaos.faults.reassign import Reassign
 from kafkaos.faults.restart import Restart
+from kafkaos.faults.rolling_restart import RollingRestart
+from kafkaos.faults.shrink_isr import ShrinkIsr
 from kafkaos.faults.stop import Stop
 from kafkaos.faults.undo import heal_pending
 from kafkaos.faults.violate_min_isr import ViolateMinIsr
@@ -18,20 +24,27 @@ __all__ = [
     "EVIDENCE_DEADLINE_S",
     "JOURNAL_FILE",
     "ClientProcess",
+    "CrashLoop",
     "Evidence",
     "Fault",
     "HealJournal",
     "Hold",
     "Injection",
     "Kill",
+    "KillAll",
     "KillClient",
     "Pause",
     "PauseClient",
     "Plan",
+    "PreferredElection",
+    "Reassign",
     "Restart",
+    "RollingRestart",
+    "ShrinkIsr",
     "Step",
     "Stop",
     "Trigger",
+    "UncleanElection",
     "ViolateMinIsr",
     "World",
     "from_json",

@@ -10,15 +10,27 @@ from kafkaos.errors import WrongUse
 from kafkaos.faults import roles
 from kafkaos.faults.base import Fault
 from kafkaos.faults.clients import KillClient, PauseClient
+from kafkaos.faults.crash_loop import CrashLoop
+from kafkaos.faults.elections import PreferredElection, UncleanElection
 from kafkaos.faults.kill import Kill
+from kafkaos.faults.kill_all import KillAll
 from kafkaos.faults.pause import Pause
+from kafkaos.faults.reassign import Reassign
 from kafkaos.faults.restart import Restart
+from kafkaos.faults.rolling_restart import RollingRestart
+from kafkaos.faults.shrink_isr import ShrinkIsr
 from kafkaos.faults.stop import Stop
 from kafkaos.faults.values import build, lookup
 from kafkaos.faults.violate_min_isr import ViolateMinIsr
 
 registry: dict[str, type[Fault]] = {
-    kind.name: kind for kind in (Kill, Stop, Pause, Restart, ViolateMinIsr, KillClient, PauseClient)
+    kind.name: kind
+    for kind in (
+        *(Kill, Stop, Pause, Restart, RollingRestart, KillAll, CrashLoop),
+        *(PreferredElection, UncleanElection, Reassign),
+        *(ViolateMinIsr, ShrinkIsr),
+        *(KillClient, PauseClient),
+    )
 }
 
 

@@ -1,0 +1,186 @@
+"""Administrative requests to a cluster: elections, reassignments, dynamic settings, quotas, features.
+
+Kafka's own requests, sent to a living broker, which hands them to the active controller. librdkafka has no
+reassignments, quotas or features, and its admin client waits for one broker of its choice even when that is dead.
+"""
+
+from __future__ import annotations
+
+import ssl
+import time
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final, Protocol
+
+from confluent_kafka import KafkaError
+
+from kafkaos.backends.ask import ask
+from kafkaos.backends.ready import POLL_INTERVAL_S
+from kafkaos.cluster import Node
+from kafkaos.errors import KafkaosError
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", DeprecationWarning)
+    from kafka.protocol import admin as requests
+
+REQUEST_TIMEOUT_S: Final = 10.0
+DEADLINE_S: Final = 30.0
+BROKER: Final = 4
+TOPIC: Final = 2
+_SET, _DELETE = 0, 1
+# The controller moved or the broker does not know it yet: asked again until the deadline.
+_PASSING: Final = frozenset(
+    {KafkaError.REQUEST_TIMED_OUT, KafkaError.NOT_CONTROLLER, KafkaError.COORDINATOR_NOT_AVAILABLE,
+     KafkaError.BROKER_NOT_AVAILABLE, KafkaError.NETWORK_EXCEPTION,
+     KafkaError.ELIGIBLE_LEADERS_NOT_AVAILABLE}
+)  # fmt: skip
+_DONE_ALREADY: Final = frozenset({KafkaError.ELECTION_NOT_NEEDED})
+
+
+class _Asked(Protocol):
+    """What the mixin needs of the cluster that it is mixed into."""
+
+    @property
+    def brokers(self) -> list[Node]: ...
+    @property
+    def _observer_tls(self) -> ssl.SSLContext | None: ...
+    def node(self, node_id: int) -> Node: ...
+    def alive(self) -> list[int]: ...
+
+
+class Administration:
+    """A cluster's `Administered` part."""
+
+    def elect_leader(self: _Asked, topic: str, partition: int, *, unclean: bool = False) -> None:
+        kind = requests.ElectLeadersRequest
+        wanted = [kind.TopicPartitions(topic=topic, partitions=[partition], version=2)]
+        request = kind(
+            version=2,
+            election_type=int(unclean),
+            topic_partitions=wanted,
+            timeout_ms=int(REQUEST_TIMEOUT_S * 1000),
+        )
+
+        def errors(answer: Any) -> Iterable[tuple[int, str | None]]:
+            yield answer.error_code, None
+            for result in answer.replica_election_results:
+                for place in result.partition_result:
+                    yield place.error_code, place.error_message
+
+        what = f"elect {'a leader out of sync' if unclean else 'the preferred leader'} of {topic}-{partition}"
+        _until_done(self, request, errors, what)
+
+    def reassign(self: _Asked, topic: str, partition: int, replicas: Sequence[int]) -> None:
+        kind = requests.AlterPartitionReassignmentsRequest
+        place = kind.ReassignableTopic.ReassignablePartition(
+            partition_index=partition, replicas=list(replicas), version=0
+        )
+        request = kind(
+            version=0,
+            timeout_ms=int(REQUEST_TIMEOUT_S * 1000),
+            topics=[kind.ReassignableTopic(name=topic, partitions=[place], version=0)],
+        )
+
+        def errors(answer: Any) -> Iterable[tuple[int, str | None]]:
+            yield answer.error_code, answer.error_message
+            for response in answer.responses:
+                for part in response.partitions:
+                    yield part.error_code, part.error_message
+
+        _until_done(self, request, errors, f"move {topic}-{partition} to brokers {list(replicas)}")
+
+    def alter_topic(self: _Asked, topic: str, settings: Mapping[str, str | None]) -> None:
+        _alter(self, TOPIC, topic, settings, None)
+
+    def alter_broker(self: _Asked, node_id: int, settings: Mapping[str, str | None]) -> None:
+        # A broker takes changes of its own settings only.
+        _alter(self, BROKER, str(node_id), settings, self.node(node_id))
+
+    def alter_quota(self: _Asked, client_id: str, limits: Mapping[str, float | None]) -> None:
+        kind = requests.AlterClientQuotasRequest
+        entry = kind.EntryData
+        changes = [
+            entry.OpData(key=key, value=float(value or 0), remove=value is None, version=1)
+            for key, value in limits.items()
+        ]
+        entity = [entry.EntityData(entity_type="client-id", entity_name=client_id, version=1)]
+        request = kind(version=1, entries=[entry(entity=entity, ops=changes, version=1)], validate_only=False)
+
+        def errors(answer: Any) -> Iterable[tuple[int, str | None]]:
+            return [(result.error_code, result.error_message) for result in answer.entries]
+
+        _until_done(self, request, errors, f"set the quota of client id {client_id}")
+
+    def finalize_feature(self: _Asked, feature: str, level: int) -> None:
+        """Raise a feature (`metadata.version`) to this level, as the last step of an upgrade."""
+        kind = requests.UpdateFeaturesRequest
+        update = kind.FeatureUpdateKey(feature=feature, max_version_level=level, upgrade_type=1, version=1)
+        request = kind(
+            version=1,
+            timeout_ms=int(REQUEST_TIMEOUT_S * 1000),
+            feature_updates=[update],
+            validate_only=False,
+        )
+
+        def errors(answer: Any) -> Iterable[tuple[int, str | None]]:
+            yield answer.error_code, answer.error_message
+            for result in answer.results or ():
+                yield result.error_code, result.error_message
+
+        _until_done(self, request, errors, f"finalize {feature} {level}")
+
+
+def _alter(
+    cluster: _Asked, resource: int, name: str, settings: Mapping[str, str | None], only: Node | None
+) -> None:
+    kind = requests.IncrementalAlterConfigsRequest
+    entry = kind.AlterConfigsResource
+    changes = [
+        entry.AlterableConfig(
+            name=key, config_operation=_DELETE if value is None else _SET, value=value, version=1
+        )
+        for key, value in settings.items()
+    ]
+    request = kind(
+        version=1,
+        resources=[entry(resource_type=resource, resource_name=name, configs=changes, version=1)],
+        validate_only=False,
+    )
+
+    def errors(answer: Any) -> Iterable[tuple[int, str | None]]:
+        return [(response.error_code, response.error_message) for response in answer.responses]
+
+    kind_of = "broker" if resource == BROKER else "topic"
+    _until_done(cluster, request, errors, f"set {', '.join(settings)} of {kind_of} {name}", only)
+
+
+def _until_done(
+    cluster: _Asked,
+    request: Any,
+    errors: Callable[[Any], Iterable[tuple[int, str | None]]],
+    what: str,
+    only: Node | None = None,
+) -> None:
+    """Ask living brokers in turn until one has it done; KafkaosError with Kafka's reason, or at the deadline."""
+    deadline_s = time.monotonic() + DEADLINE_S
+    reason = "no broker is alive"
+    while True:
+        alive = set(cluster.alive())
+        for node in [only] if only else [broker for broker in cluster.brokers if broker.id in alive]:
+            try:
+                answer = ask(
+                    node.client_address, request, timeout_s=REQUEST_TIMEOUT_S, tls=cluster._observer_tls
+                )
+            except OSError as error:
+                reason = f"{node.name}: {error}"
+                continue
+            failed = [e for e in errors(answer) if e[0] and e[0] not in _DONE_ALREADY]
+            if not failed:
+                return
+            code, message = failed[0]
+            reason = f"{KafkaError(code).name()}{f' ({message})' if message else ''}"
+            if code not in _PASSING:
+                raise KafkaosError(f"the cluster refused to {what}: {reason}")
+        if time.monotonic() > deadline_s:
+            raise KafkaosError(f"the cluster did not {what} within {DEADLINE_S:g} s: {reason}")
+        time.sleep(POLL_INTERVAL_S)
