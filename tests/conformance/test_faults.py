@@ -75,7 +75,7 @@ CASES = [
     Case(Pause(roles.broker(2), expect_fenced=False), ("pause",)),
     Case(Restart(roles.leader(TOPIC), notice_s=5.0), ("stop",)),
     Case(Restart(roles.follower(TOPIC), hard=True, notice_s=10.0), ("kill",)),
-    Case(RollingRestart(hard=True, notice_s=10.0), ("kill",)),
+    Case(RollingRestart(notice_s=10.0), ("stop",)),
     Case(KillAll(), ("kill",)),
     Case(CrashLoop(roles.broker(2), times=2), ("kill",)),
     Case(PreferredElection(TOPIC), ("reassign", "elect_leader")),
