@@ -192,3 +192,16 @@ class Administered(Protocol):
     def alter_quota(self, client_id: str, limits: Mapping[str, float | None]) -> None:
         """Set quotas of a client id (bytes a second …); None takes one away again."""
         ...
+
+
+@runtime_checkable
+class HasLogDirs(Protocol):
+    """The log directories of each broker are folders of this machine."""
+
+    def log_dirs(self, node_id: int) -> Sequence[Path]:
+        """In the order of `log.dirs`; the first holds the metadata as well."""
+        ...
+
+    def offline_log_dirs(self, node_id: int) -> Sequence[Path]:
+        """Those that the broker itself calls offline; OSError when it does not answer."""
+        ...

@@ -31,6 +31,11 @@ class ClusterSpec(BaseModel):
     client_port: int | None = Field(default=None, ge=1, le=65535)
     """The port for clients; without it a free one is chosen."""
     heap_mb: int = Field(default=256, ge=96)
+    log_dirs: int = Field(default=1, ge=1, le=4)
+    """Folders for data that each broker has; the first holds the metadata too, and a broker survives the loss of
+    another one."""
+    disk_mb: int | None = Field(default=None, ge=32)
+    """A file system of so many MB for each log directory (a tmpfs: needs root), so that it can be full."""
     properties: dict[str, str | int | float | bool] = Field(default_factory=dict)
     """Any other server property; wins over those of kafkaos."""
 

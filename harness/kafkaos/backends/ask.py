@@ -111,6 +111,12 @@ def quorum_leader(address: str, *, timeout_s: float, tls: ssl.SSLContext | None)
     return partition.leader_id, partition.leader_epoch
 
 
+def log_dirs(address: str, *, timeout_s: float, tls: ssl.SSLContext | None) -> Any:
+    """That broker's log directories; one that it took offline has an error code."""
+    request = kafka.protocol.admin.DescribeLogDirsRequest(version=1, topics=[])
+    return ask(address, request, timeout_s=timeout_s, tls=tls)
+
+
 def find_coordinator(
     address: str,
     key: str,

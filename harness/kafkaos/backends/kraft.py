@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import tempfile
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,6 +73,10 @@ class NodeFiles:
     def data(self) -> Path:
         return self.folder / "data"
 
+    def log_dirs(self, count: int) -> list[Path]:
+        """The folders of `log.dirs`; the first is `data`."""
+        return [self.data, *(self.folder / f"data-{n}" for n in range(2, count + 1))]
+
 
 def plan_nodes(spec: ClusterSpec, subnet: Subnet) -> list[Node]:
     """Brokers 1..n and, where it has one of its own, controller 101."""
@@ -126,7 +130,7 @@ def server_properties(
         "controller.quorum.voters": ",".join(
             f"{n.id}@{n.name}:{subnet.controller_port}" for n in nodes if n.is_controller
         ),
-        "log.dirs": files.data,
+        "log.dirs": ",".join(map(str, files.log_dirs(spec.log_dirs))),
         "broker.rack": f"rack-{node.id}",
         "default.replication.factor": copies,
         "offsets.topic.replication.factor": copies,
@@ -168,13 +172,14 @@ def new_cluster_id() -> str:
     return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
 
 
-def format_storage(folder: Path, *, cluster_id: str, node_id: int, checkpoint: Path) -> None:
+def format_storage(folders: Sequence[Path], *, cluster_id: str, node_id: int, checkpoint: Path) -> None:
     """What `kafka-storage format` would write, from a checkpoint that it made once."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "meta.properties").write_text(
-        f"version=1\ncluster.id={cluster_id}\nnode.id={node_id}\ndirectory.id={new_cluster_id()}\n"
-    )
-    shutil.copyfile(checkpoint, folder / "bootstrap.checkpoint")
+    for folder in folders:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "meta.properties").write_text(
+            f"version=1\ncluster.id={cluster_id}\nnode.id={node_id}\ndirectory.id={new_cluster_id()}\n"
+        )
+    shutil.copyfile(checkpoint, folders[0] / "bootstrap.checkpoint")
 
 
 def bootstrap_checkpoint(jvm: Jvm) -> Path:

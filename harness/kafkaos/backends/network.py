@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import os
 import random
-import shutil
 import socket
 import sys
 from collections.abc import Iterable
@@ -20,6 +19,7 @@ from typing import Any
 
 import psutil
 
+from kafkaos.backends.mounts import remove_folder
 from kafkaos.backends.places import state_folder, try_lock
 from kafkaos.errors import SetupFailed
 
@@ -47,7 +47,7 @@ class Subnet:
 
     def free(self) -> None:
         """Remove the cluster's folder (keys, data) and give the subnet back."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        remove_folder(self.folder)
         with contextlib.suppress(OSError):
             os.close(self.lock)
 
@@ -67,7 +67,7 @@ def reserve(node_ids: Iterable[int], *, client_port: int | None, rng: random.Ran
         if lock is None:
             continue
         # Whoever had this number is dead: what is left of it is stale.
-        shutil.rmtree(state_folder() / f"cluster-{number}", ignore_errors=True)
+        remove_folder(state_folder() / f"cluster-{number}")
         for base in PORT_BASES:
             ports = (client_port or base, base + 1, base + 2)
             busy = _first_busy(number, ids, ports)
@@ -94,7 +94,7 @@ def sweep() -> list[Path]:
     for folder in sorted(state_folder().glob("cluster-*")):
         lock = try_lock(state_folder() / f"subnet-{folder.name.removeprefix('cluster-')}.lock")
         if lock is not None:
-            shutil.rmtree(folder, ignore_errors=True)
+            remove_folder(folder)
             os.close(lock)
             removed.append(folder)
     return removed

@@ -17,9 +17,9 @@ from typing import Any, Literal, TypeVar
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic  # type: ignore[attr-defined]
 
-from kafkaos.backends import kraft, network
+from kafkaos.backends import kraft, mounts, network
 from kafkaos.backends.administration import Administration
-from kafkaos.backends.ask import find_coordinator, merge, metadata, quorum_leader
+from kafkaos.backends.ask import find_coordinator, log_dirs, merge, metadata, quorum_leader
 from kafkaos.backends.jars import Progress, kafka_jars
 from kafkaos.backends.java import find_java
 from kafkaos.backends.jvm import Jvm
@@ -125,6 +125,13 @@ class ProcessCluster(Administration):
     def data_folder(self, node_id: int) -> Path:
         return self.files(node_id).data
 
+    def log_dirs(self, node_id: int) -> list[Path]:
+        return self.files(node_id).log_dirs(self.spec.log_dirs)
+
+    def offline_log_dirs(self, node_id: int) -> list[Path]:
+        answer = log_dirs(self.node(node_id).client_address, timeout_s=ASK_TIMEOUT_S, tls=self._observer_tls)
+        return [Path(found.log_dir) for found in answer.results if found.error_code]
+
     def log_path(self, node_id: int) -> Path:
         return self._log_folder / f"{self.node(node_id).name}.log"
 
@@ -155,9 +162,11 @@ class ProcessCluster(Administration):
             files.folder.mkdir(mode=0o700)
             files.hosts.write_text(kraft.hosts_lines(self._nodes, self._subnet))
             kraft.write_properties(files.properties, self._server_properties(node))
-            kraft.format_storage(
-                files.data, cluster_id=self.cluster_id, node_id=node.id, checkpoint=checkpoint
-            )
+            log_dirs = self.log_dirs(node.id)
+            if self.spec.disk_mb is not None and node.is_broker:
+                for folder in log_dirs:
+                    mounts.small_disk(folder, size_mb=self.spec.disk_mb)
+            kraft.format_storage(log_dirs, cluster_id=self.cluster_id, node_id=node.id, checkpoint=checkpoint)
 
     def _server_properties(self, node: Node) -> dict[str, str]:
         tls: dict[str, str] = {}

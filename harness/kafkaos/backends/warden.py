@@ -23,6 +23,7 @@ from typing import Any
 PR_SET_PDEATHSIG = 1
 ORPHAN_CHECK_INTERVAL_S = 0.5
 KILL_DEADLINE_S = 10.0
+MNT_DETACH = 2
 
 
 class Warden:
@@ -130,7 +131,30 @@ class Warden:
             self.report_exits()
             select.select([self.wake_read], [], [], 0.05)
         for path in self.guarded:
+            detach_below(path)
             shutil.rmtree(path, ignore_errors=True)
+
+
+def mounts_below(folder: str) -> list[str]:
+    """What is mounted at or below a folder, the innermost first; empty where the kernel does not tell."""
+    try:
+        with open("/proc/self/mountinfo", "rb") as table:  # noqa: PTH123
+            points = [line.split()[4] for line in table]
+    except OSError:
+        return []
+    # The kernel writes a space in a path as an octal number.
+    paths = [os.fsdecode(point.decode("unicode_escape").encode("latin-1")) for point in points]
+    return [path for path in reversed(paths) if path == folder or path.startswith(folder + os.sep)]
+
+
+def detach_below(folder: str) -> list[str]:
+    """Unmount all that is mounted at or below a folder; what was unmounted."""
+    found = mounts_below(folder)
+    done = []
+    if found:
+        libc = ctypes.CDLL(None, use_errno=True)
+        done = [path for path in found if libc.umount2(os.fsencode(path), MNT_DETACH) == 0]
+    return done
 
 
 def main() -> None:
