@@ -10,24 +10,28 @@ import contextlib
 import itertools
 import json
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, TypeVar
 
 from kafkaos import checks
+from kafkaos.apps.environment import client_environment
+from kafkaos.apps.handle import AppHandle, AppSettings, Ready
+from kafkaos.apps.truth import Truth
 from kafkaos.checks import Guarantee, Status, Verdict
 from kafkaos.cluster import Cluster
-from kafkaos.errors import KafkaosError, WrongUse
+from kafkaos.errors import KafkaosError, SetupFailed, WrongUse
 from kafkaos.faults.base import Fault
 from kafkaos.faults.journal import HealJournal
 from kafkaos.faults.undo import heal_pending
 from kafkaos.faults.world import World
 from kafkaos.history import Recording
 from kafkaos.history.events import EventLog
-from kafkaos.history.recorder import Recorder
+from kafkaos.history.recorder import Isolation, Recorder
 from kafkaos.history.recording import archive, write_meta
 from kafkaos.history.rows import Op, Outcome
+from kafkaos.traffic.bodies import Body, BodyIsolation, keep_bodies, read_bodies
 from kafkaos.traffic.catch_up import wait_caught_up
 from kafkaos.traffic.client import Spawner, Surroundings
 from kafkaos.traffic.handles import ConsumerHandle, FinalHandle, ProducerHandle, TransactionalHandle
@@ -40,7 +44,7 @@ FINAL_DEADLINE_S = 120.0
 SHORT_SESSION = {"session.timeout.ms": 6000, "heartbeat.interval.ms": 500}
 VERDICTS_FILE = "verdicts.json"
 
-H = TypeVar("H", bound=ProducerHandle | ConsumerHandle)
+H = TypeVar("H", bound=ProducerHandle | ConsumerHandle | AppHandle)
 Step = Callable[[str], AbstractContextManager[Any]]
 
 
@@ -78,7 +82,7 @@ class Chaos:
         self._recorder = Recorder(
             folder / "segments" / "harness.seg", client="harness", incarnation=0, role="harness", run=run_id
         )
-        self.clients: dict[str, ProducerHandle | ConsumerHandle] = {}
+        self.clients: dict[str, ProducerHandle | ConsumerHandle | AppHandle] = {}
         self._world = World(
             cluster=cluster,
             clients=self.clients,
@@ -146,16 +150,83 @@ class Chaos:
         made = ConsumerSettings(group=group, **self._common(topic, name or self._name("consumer"), settings))
         return self._add(ConsumerHandle(made, self._around), start)
 
+    # applications under test
+
+    def app(
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        topics: Sequence[str] = (),
+        reads: Sequence[str] = (),
+        group: str | None = None,
+        transactional_id: str | None = None,
+        isolation: Isolation = "uncommitted",
+        ready: Ready = "startup_complete",
+        cwd: Path | None = None,
+        start: bool = True,
+    ) -> AppHandle:
+        """Any command as an application under test, started and ready; `start=False` leaves both to the caller.
+
+        It finds the cluster by KAFKAOS_BOOTSTRAP, KAFKAOS_CLIENT_CONFIG and KAFKAOS_JAVA_CONFIG (properties files),
+        and `env` on top. What it prints on stdout in the words of kafkaos.apps.lines becomes rows of the recording, of
+        consumer group `group` and read at `isolation`. `topics` are all that the final truth is to read; the drain
+        waits until `group` has committed the ends of the topics in `reads` (the group's input). `ready` is the name
+        of the line that says so, a condition, or None: running is ready. SetupFailed if it ends before that.
+        """
+        self._check_name(name)
+        settings = AppSettings(
+            name=name,
+            command=tuple(map(str, command)),
+            env=dict(env or {}),
+            topics=tuple(dict.fromkeys([*topics, *reads])),
+            reads=tuple(reads),
+            group=group,
+            transactional_id=transactional_id,
+            isolation=isolation,
+            ready=ready,
+            cwd=cwd,
+        )
+        self._keep_topics(settings.topics)
+        environment = client_environment(self.cluster, folder=self.cluster.client_folder)
+        handle = self._add(AppHandle(settings, self._around, environment), start)
+        if start:
+            handle.wait_ready()
+        return handle
+
+    def bodies(self, topic: str, *, isolation: BodyIsolation = "read_committed") -> list[Body]:
+        """Every record of a topic, by partition and offset, to the high watermark of this moment.
+
+        Also kept as `bodies/TOPIC.jsonl` in the run's folder, the last call's. WaitExpired if it cannot be read to
+        its end, as with an open transaction at `read_committed`.
+        """
+        found = read_bodies(
+            topic, self.cluster.client_config(), isolation=isolation, timeout_s=FINAL_DEADLINE_S
+        )
+        keep_bodies(found, self.folder / "bodies" / f"{topic}.jsonl")
+        return found
+
+    @property
+    def _apps(self) -> list[AppHandle]:
+        return [client for client in self.clients.values() if isinstance(client, AppHandle)]
+
     def _name(self, kind: str) -> str:
         return f"{kind}-{next(self._names)}"
 
     def _common(self, topic: str, name: str, settings: dict[str, Any]) -> dict[str, Any]:
-        if name in self.clients:
-            raise WrongUse(f"there is a client '{name}' already: give each its own name")
-        if topic not in self._world.topics:
-            self._world.topics.append(topic)
+        self._check_name(name)
+        self._keep_topics([topic])
         config = {**self.cluster.client_config(), **settings.pop("config", {})}
         return {"topics": (topic,), "client": name, "config": config, **settings}
+
+    def _check_name(self, name: str) -> None:
+        if name in self.clients:
+            raise WrongUse(f"there is a client '{name}' already: give each its own name")
+
+    def _keep_topics(self, topics: Iterable[str]) -> None:
+        """For the final truth."""
+        self._world.topics.extend(topic for topic in topics if topic not in self._world.topics)
 
     def _add(self, handle: H, start: bool) -> H:
         self.clients[handle.name] = handle
@@ -210,7 +281,10 @@ class Chaos:
             for client in self.clients.values():
                 if isinstance(client, ProducerHandle) and client.is_running:
                     client.drain(timeout_s=timeout_s)
-            wait_caught_up(self.clients.values(), self.cluster.client_config(), timeout_s=timeout_s)
+            for app in self._apps:
+                if app.is_running:
+                    app.wait_ready(timeout_s=timeout_s)
+            wait_caught_up(self._groups(), self.cluster.client_config(), timeout_s=timeout_s)
             for client in self.clients.values():
                 if client.is_running:
                     client.stop()
@@ -222,7 +296,43 @@ class Chaos:
                     deadline_s=FINAL_DEADLINE_S,
                 )  # fmt: skip
                 FinalHandle(settings, self._around).read_all()
+        self._record_apps()
         self.phase("end")
+
+    def _groups(self) -> dict[str, set[str]]:
+        """The groups that the drain waits for, with the topics whose ends they are to commit."""
+        groups: dict[str, set[str]] = {}
+        for client in self.clients.values():
+            if not client.is_running:
+                continue
+            if isinstance(client, AppHandle):
+                group, topics = client.settings.group, client.settings.reads
+            elif isinstance(client, ConsumerHandle) and client.settings.commit in (
+                "batch",
+                "record",
+                "before",
+            ):
+                group, topics = client.settings.group, client.settings.topics
+            else:
+                continue
+            if group is not None and topics:
+                groups.setdefault(group, set()).update(topics)
+        return groups
+
+    def _record_apps(self) -> None:
+        """Write the applications' rows. SetupFailed for one that ended by itself, as no good application does."""
+        if not self._apps:
+            return
+        truth = Truth(sorted((self.folder / "segments").glob("final-reader-*.seg")))
+        for app in self._apps:
+            app.record(truth)
+        write_meta(self.folder, {"applications": [app.told() for app in self._apps]})
+        for app in self._apps:
+            if app.crashed:
+                raise SetupFailed(
+                    f"application {app.name!r} ended by itself with status {app.exit_status}: see {app.log_path}, or "
+                    "wait for that with wait_ended() where it is what the scenario wants"
+                )
 
     def judge(self, *guarantees: Guarantee) -> list[Verdict]:
         """Drain if need be, and judge; raises nothing for a broken guarantee (controls look at it themselves)."""
@@ -277,6 +387,9 @@ class Chaos:
         for client in self.clients.values():
             with contextlib.suppress(KafkaosError):
                 client.kill()
+        with contextlib.suppress(KafkaosError):
+            if not self._drained:  # what the applications said until then is kept as well
+                self._record_apps()
         self._world.journal.close()
         self._recorder.close()
         self._events.close()

@@ -85,6 +85,10 @@ class ProcessCluster(Administration):
         return self._log_folder
 
     @property
+    def client_folder(self) -> Path:
+        return self._subnet.folder / "client"
+
+    @property
     def jvm(self) -> Jvm:
         return self._jvm
 

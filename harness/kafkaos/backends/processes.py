@@ -111,8 +111,12 @@ class Supervisor:
         log_path: Path,
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
+        errors_path: Path | None = None,
     ) -> Process:
-        """Start a command whose output goes to `log_path`; SetupFailed if it cannot be executed."""
+        """Start a command whose output goes to `log_path`; SetupFailed if it cannot be executed.
+
+        With `errors_path` what it prints on stderr goes there, so that it never falls into a line of stdout.
+        """
         log_path.parent.mkdir(parents=True, exist_ok=True)
         try:
             pid = self.ask(
@@ -121,6 +125,7 @@ class Supervisor:
                 env=dict(os.environ if env is None else env),
                 cwd=None if cwd is None else str(cwd),
                 log=str(log_path),
+                errors=None if errors_path is None else str(errors_path),
             )
         except KafkaosError as error:
             raise SetupFailed(f"{name} could not be started ({argv[0]}): {error}") from None

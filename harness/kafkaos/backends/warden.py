@@ -71,14 +71,18 @@ class Warden:
             self.send({"answer": request["id"], "result": result})
 
     def do_spawn(self, request: dict[str, Any]) -> int:
-        with open(request["log"], "ab") as log:  # noqa: PTH123 (pathlib costs start-up time)
+        with contextlib.ExitStack() as files:
+            log = files.enter_context(open(request["log"], "ab"))  # noqa: PTH123 (pathlib costs start-up time)
+            errors: Any = subprocess.STDOUT
+            if request["errors"] is not None:
+                errors = files.enter_context(open(request["errors"], "ab"))  # noqa: PTH123
             child = subprocess.Popen(
                 request["argv"],
                 env=request["env"],
                 cwd=request["cwd"],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
-                stderr=subprocess.STDOUT,
+                stderr=errors,
                 start_new_session=True,
                 preexec_fn=self.die_with_warden,  # noqa: PLW1509 (the warden has one thread)
             )

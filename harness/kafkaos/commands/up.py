@@ -60,7 +60,7 @@ def up(
             )
         try:
             # Beside the keys that they name, so that they end with them.
-            environment = client_environment(running, folder=running.files(1).folder.parent / "client")
+            environment = client_environment(running, folder=running.client_folder)
             if command is not None:
                 status = _run(command, environment)
             else:

@@ -3,7 +3,8 @@
 Layout, little-endian: magic (4 bytes), CRC-32 over all other bytes (4), value id (8), sequence (8),
 size (4), then padding that does not compress, so that the size on the wire is the size asked for.
 
-A value id is `client number << 40 | sequence`: unique in a run of fewer than 2**40 records a client.
+A value id is `client number << 40 | sequence`: unique in a run of fewer than 2**40 records a client. A record of
+somebody else's making is named by its content: see `foreign_value`.
 """
 
 from __future__ import annotations
@@ -36,6 +37,20 @@ Bools = npt.NDArray[np.bool_]
 def value_id(client_number: int, sequence: int) -> int:
     """The id of a client's record, unique in the run."""
     return client_number << SEQUENCE_BITS | sequence
+
+
+def foreign_value(key: bytes | None, value: bytes | None) -> int:
+    """The id of a record that is no payload of ours: 63 bits of blake2b(key, 0x00, value); null counts as empty.
+
+    Two records of equal content have one id: a scenario that counts them gives each something of its own.
+    """
+    digest = hashlib.blake2b((key or b"") + b"\0" + (value or b""), digest_size=64).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+def is_foreign(payload: bytes | None) -> bool:
+    """Whether it does not even claim to be a payload of ours."""
+    return payload is None or not payload.startswith(MAGIC)
 
 
 def encode(value: int, sequence: int, size_bytes: int) -> bytes:

@@ -3,34 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Mapping
 
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
 from kafkaos.errors import WaitExpired
-from kafkaos.traffic.handles import ConsumerHandle
 
 LOOK_EVERY_S = 0.05
 REQUEST_TIMEOUT_S = 10.0
 
 
-def wait_caught_up(
-    clients: Iterable[object],
-    config: dict[str, str],
-    *,
-    timeout_s: float,
-) -> None:
-    """Wait until each group of a running, committing consumer has committed every partition's end.
-
-    WaitExpired tells the lag.
-    """
-    groups: dict[str, set[str]] = {}
-    for client in clients:
-        if isinstance(client, ConsumerHandle) and client.is_running:
-            settings = client.settings
-            if settings.group is not None and settings.commit in ("batch", "record", "before"):
-                groups.setdefault(settings.group, set()).update(settings.topics)
+def wait_caught_up(groups: Mapping[str, set[str]], config: dict[str, str], *, timeout_s: float) -> None:
+    """Wait until each group has committed the end of every partition of its topics. WaitExpired tells the lag."""
     if not groups:
         return
     admin = AdminClient({**config, "log_level": 0})

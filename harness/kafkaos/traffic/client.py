@@ -38,8 +38,8 @@ class Process(Protocol):
     def poll(self) -> int | None:
         """The exit status, or None while it runs."""
 
-    def signal(self, number: int) -> bool:
-        """Send a signal; False if the process had ended."""
+    def signal(self, number: int, *, group: bool = False) -> bool:
+        """Send a signal, to its whole process group if asked; False if the process had ended."""
 
     def wait(self, timeout_s: float) -> int:
         """Wait for the end; raises WaitExpired."""
@@ -49,9 +49,16 @@ class Spawner(Protocol):
     """Starts processes that die with the harness."""
 
     def spawn(
-        self, argv: Sequence[str], *, name: str, log_path: Path, env: Mapping[str, str] | None = None
+        self,
+        argv: Sequence[str],
+        *,
+        name: str,
+        log_path: Path,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        errors_path: Path | None = None,
     ) -> Process:
-        """Start a command, its output appended to `log_path`."""
+        """Start a command, its output appended to `log_path`, stderr to `errors_path` where given."""
 
 
 @dataclass(frozen=True)

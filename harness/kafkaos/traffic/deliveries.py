@@ -23,9 +23,9 @@ def split(messages: list[Message]) -> tuple[list[Message], list[Message]]:
 
 
 def as_rows(op: Op, messages: list[Message], recorder: Recorder, *, now_ns: int) -> Rows:
-    """One row a message, outcome ok, a broken payload flagged; ready for `Recorder.add_block`."""
+    """One row a message, outcome ok, a broken payload of ours flagged; ready for `Recorder.add_block`."""
     count = len(messages)
-    values, sequences, whole = payload.decode_block(list(map(Message.value, messages)))
+    values, sequences, whole = _decoded(messages)
     rows = recorder.blank(count)
     rows["op"] = op
     rows["outcome"] = Outcome.OK
@@ -40,6 +40,17 @@ def as_rows(op: Op, messages: list[Message], recorder: Recorder, *, now_ns: int)
     rows["invoked_ns"] = now_ns
     rows["completed_ns"] = now_ns
     return rows
+
+
+def _decoded(messages: list[Message]) -> tuple[Int64, Int64, npt.NDArray[np.bool_]]:
+    """Value ids, sequences and wholeness; a record of another application is named by its content."""
+    payloads = list(map(Message.value, messages))
+    values, sequences, whole = payload.decode_block(payloads)
+    for place in np.flatnonzero(~whole).tolist():
+        if payload.is_foreign(payloads[place]):
+            values[place] = payload.foreign_value(messages[place].key(), payloads[place])
+            whole[place] = True
+    return values, sequences, whole
 
 
 def next_offsets(messages: list[Message], rows: Rows) -> dict[tuple[str, int], int]:
@@ -66,10 +77,10 @@ def _keys(messages: list[Message]) -> Int64 | int:
     keys = list(map(Message.key, messages))
     if not any(keys):
         return NULL
-    return np.fromiter(map(_key_number, keys), dtype=np.int64, count=len(keys))
+    return np.fromiter(map(key_number, keys), dtype=np.int64, count=len(keys))
 
 
-def _key_number(key: bytes | None) -> int:
+def key_number(key: bytes | None) -> int:
     """Keys of ours are numbers in ASCII; another application's key has no number."""
     return int(key) if key is not None and key.isdigit() and len(key) < 19 else NULL
 

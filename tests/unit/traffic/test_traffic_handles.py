@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from kafkaos.errors import SetupFailed, WaitExpired, WrongUse
+from kafkaos.history.payload import encode, foreign_value
 from kafkaos.history.reading import read_segments
 from kafkaos.traffic.client import Surroundings
 from kafkaos.traffic.handles import ConsumerHandle, ProducerHandle
@@ -212,17 +213,23 @@ def test_commit_before_processing_is_ahead_of_the_work(around: Surroundings, moc
     assert processed < 99
 
 
-def test_a_foreign_payload_is_read_as_corrupt(around: Surroundings, mock_brokers: Config) -> None:
-    """What is no payload of ours, or is damaged, is flagged and has no value of ours."""
+def test_a_foreign_record_is_named_by_its_content_and_a_damaged_one_of_ours_is_corrupt(
+    around: Surroundings, mock_brokers: Config
+) -> None:
+    """What is no payload of ours has a value id made of key and value; what claims to be ours must be whole."""
     from confluent_kafka import Producer
 
     other = Producer(mock_brokers)
-    other.produce("orders", b"hello", partition=0)
+    for key, value in ((b"k", b"hello"), (None, encode(7, 1, 64)[:-1]), (b"k", None), (None, b"x" * 64)):
+        other.produce("orders", value, key=key, partition=0)
     assert other.flush(20) == 0
     desk = consumer(around, mock_brokers)
     desk.start()
-    desk.wait_read(1, timeout_s=30)
+    desk.wait_read(4, timeout_s=30)
     assert desk.stop() == 0
     read = rows_of(around).filter(pl.col("op") == "read")
-    assert read["corrupt"].to_list() == [True]
+    assert read["corrupt"].to_list() == [False, True, False, False]
+    named = [foreign_value(b"k", b"hello"), 7, foreign_value(b"k", b""), foreign_value(None, b"x" * 64)]
+    assert read["value"].to_list() == named
+    assert len(set(named)) == 4
     assert desk.counters.corrupt == 1
