@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
+from kafkaos.links.rules import Counters, Effect, LinkId
 from kafkaos.spec import ClusterSpec
 
 Role = Literal["broker", "controller", "combined"]
@@ -68,6 +69,15 @@ class ClusterState:
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
+
+
+@dataclass(frozen=True)
+class LinkProbe:
+    """What became of one question over a link."""
+
+    connected: bool
+    round_trip_s: float | None
+    """From the question to the answer, on a connection made before; None without an answer in time."""
 
 
 class Cluster(Protocol):
@@ -209,4 +219,41 @@ class HasLogDirs(Protocol):
 
     def offline_log_dirs(self, node_id: int) -> Sequence[Path]:
         """Those that the broker itself calls offline; OSError when it does not answer."""
+        ...
+
+
+@runtime_checkable
+class HasLinks(Protocol):
+    """What nodes and clients send each other goes over links, each of which can be cut, slowed and counted.
+
+    A link is a direction: `(1, 2)` is all that node 1 sends to node 2; 0 stands for the clients, all of them.
+    """
+
+    def links(self) -> Sequence[LinkId]:
+        """Every link that there is."""
+        ...
+
+    def set_link_rule(self, name: str, links: Sequence[LinkId], effect: Effect) -> None:
+        """Put an effect in force on these links, in place of a rule of the same name; it is when this returns."""
+        ...
+
+    def remove_link_rule(self, name: str) -> bool:
+        """Take a rule away; whether there was one."""
+        ...
+
+    def reset_links(self, links: Sequence[LinkId]) -> int:
+        """Reset (RST) every connection that the links' sources opened; how many there were."""
+        ...
+
+    def link_counters(self) -> Mapping[LinkId, Counters]:
+        """Bytes and connections of every link, since the cluster started."""
+        ...
+
+    def probe_link(self, link: LinkId, *, timeout_s: float) -> LinkProbe:
+        """Ask as the one end would the other: a question goes over this link and its answer over the opposite one, or
+        the other way round where only the target can open a connection."""
+        ...
+
+    def links_pid(self) -> int | None:
+        """The process through which the links go, if it is one of this machine."""
         ...

@@ -7,7 +7,6 @@ import time
 
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
-from wiretap import tapped
 
 from kafkaos.backends.ready import wait_until
 from kafkaos.checks import no_acknowledged_loss, no_duplicates, no_phantom, offsets_agree, reader_order
@@ -113,14 +112,14 @@ def test_a_broker_with_a_bad_certificate_is_refused_for_its_defect(kafka_cluster
 
 @pytest.mark.scenario("A13")
 @pytest.mark.kafka_cluster("single", "single-tls", "single-mtls")
-def test_what_is_on_the_wire_can_be_read_in_plaintext_and_not_over_tls(kafka_cluster):
+def test_what_is_on_the_wire_can_be_read_in_plaintext_and_not_over_tls(kafka_cluster, tmp_path):
     """A record's text is in the bytes between client and broker in plaintext (the control), and not over TLS."""
     topic = kafka_cluster.create_topic("letters")
     secret = b"for your eyes only " * 20
-    with tapped(kafka_cluster) as tap:
-        config = {**kafka_cluster.client_config(), "bootstrap.servers": tap.address}
-        assert _write_and_read(config, topic, secret) == secret
-        sent, received = bytes(tap.to_broker), bytes(tap.to_client)
+    there, back = (0, 1), (1, 0)
+    with kafka_cluster.tap_links([there, back], tmp_path) as files:
+        assert _write_and_read(kafka_cluster.client_config(), topic, secret) == secret
+    sent, received = files[there].read_bytes(), files[back].read_bytes()
 
     assert len(sent) > len(secret)
     assert len(received) > len(secret)

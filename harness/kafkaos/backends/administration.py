@@ -45,6 +45,7 @@ class _Asked(Protocol):
     @property
     def _observer_tls(self) -> ssl.SSLContext | None: ...
     def node(self, node_id: int) -> Node: ...
+    def direct_address(self, node_id: int) -> str: ...
     def alive(self) -> list[int]: ...
 
 
@@ -169,7 +170,10 @@ def _until_done(
         for node in [only] if only else [broker for broker in cluster.brokers if broker.id in alive]:
             try:
                 answer = ask(
-                    node.client_address, request, timeout_s=REQUEST_TIMEOUT_S, tls=cluster._observer_tls
+                    cluster.direct_address(node.id),
+                    request,
+                    timeout_s=REQUEST_TIMEOUT_S,
+                    tls=cluster._observer_tls,
                 )
             except OSError as error:
                 reason = f"{node.name}: {error}"

@@ -8,11 +8,13 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
+import time
 import uuid
 import warnings
+from collections.abc import Iterator
 from typing import Any, Literal
 
-from kafkaos.cluster import ClusterState, PartitionState
+from kafkaos.cluster import ClusterState, LinkProbe, PartitionState
 
 with warnings.catch_warnings():
     # kafka-python reads its schemas by a call that Python 3.11 deprecates: not for our users to see.
@@ -28,21 +30,50 @@ NO_TOPIC_ID = uuid.UUID(int=0)
 def ask(address: str, request: Any, *, timeout_s: float, tls: ssl.SSLContext | None = None) -> Any:
     """One request, one response. OSError (time-outs included) when that broker does not answer."""
     host, _, port = address.rpartition(":")
-    with contextlib.ExitStack() as stack:
-        connection = stack.enter_context(socket.create_connection((host, int(port)), timeout_s))
-        if tls is not None:
-            connection = stack.enter_context(tls.wrap_socket(connection, server_hostname=host))
-            connection.settimeout(timeout_s)
-        protocol = KafkaProtocol(client_id="kafkaos-observer")
-        protocol.send_request(request)
-        connection.sendall(protocol.send_bytes())
-        while True:
-            data = connection.recv(1 << 16)
-            if not data:
-                raise ConnectionError(f"{address} closed the connection")
-            responses = protocol.receive_bytes(data)
-            if responses:
-                return responses[0][1]
+    with (
+        socket.create_connection((host, int(port)), timeout_s) as plain,
+        _secured(plain, host, timeout_s, tls) as connection,
+    ):
+        return _answer(connection, address, request)
+
+
+def probe(address: tuple[str, int], *, timeout_s: float, tls: ssl.SSLContext | None, host: str) -> LinkProbe:
+    """Connect, and ask for the API versions; `host` is the name in the certificate. Never an error."""
+    connected = False
+    try:
+        with socket.create_connection(address, timeout_s) as plain:
+            connected = True
+            with _secured(plain, host, timeout_s, tls) as connection:
+                began_s = time.monotonic()
+                _answer(connection, host, kafka.protocol.metadata.ApiVersionsRequest(version=0))
+                return LinkProbe(True, time.monotonic() - began_s)
+    except OSError:
+        return LinkProbe(connected, None)
+
+
+@contextlib.contextmanager
+def _secured(
+    plain: socket.socket, host: str, timeout_s: float, tls: ssl.SSLContext | None
+) -> Iterator[socket.socket]:
+    if tls is None:
+        yield plain
+        return
+    with tls.wrap_socket(plain, server_hostname=host) as connection:
+        connection.settimeout(timeout_s)
+        yield connection
+
+
+def _answer(connection: socket.socket, address: str, request: Any) -> Any:
+    protocol = KafkaProtocol(client_id="kafkaos-observer")
+    protocol.send_request(request)
+    connection.sendall(protocol.send_bytes())
+    while True:
+        data = connection.recv(1 << 16)
+        if not data:
+            raise ConnectionError(f"{address} closed the connection")
+        responses = protocol.receive_bytes(data)
+        if responses:
+            return responses[0][1]
 
 
 def metadata(address: str, topics: list[str] | None, *, timeout_s: float, tls: ssl.SSLContext | None) -> Any:

@@ -30,6 +30,9 @@ SHORT_TIMEOUTS = {
     "controller.quorum.election.timeout.ms": 500,
     "controller.quorum.fetch.timeout.ms": 1000,
     "controller.quorum.election.backoff.max.ms": 300,
+    # A connection that was begun while a link was cut is begun again soon.
+    "socket.connection.setup.timeout.ms": 2000,
+    "socket.connection.setup.timeout.max.ms": 4000,
     "group.initial.rebalance.delay.ms": 0,
     "group.min.session.timeout.ms": 1000,
     "group.consumer.min.session.timeout.ms": 1000,
@@ -82,7 +85,7 @@ def plan_nodes(spec: ClusterSpec, subnet: Subnet) -> list[Node]:
     """Brokers 1..n and, where it has one of its own, controller 101."""
     role: Role = "combined" if spec.controllers == "combined" else "broker"
     nodes = [
-        Node(i, f"broker-{i}", role, f"{subnet.address(i, i)}:{subnet.client_port}")
+        Node(i, f"broker-{i}", role, f"{subnet.address(0 if spec.links else i, i)}:{subnet.client_port}")
         for i in range(1, spec.brokers + 1)
     ]
     if spec.controllers == "own":
@@ -151,10 +154,10 @@ def server_properties(
     }
 
 
-def hosts_lines(nodes: list[Node], subnet: Subnet) -> str:
-    """The hosts file of a node: every node by its name."""
+def hosts_lines(nodes: list[Node], subnet: Subnet, *, reader: int | None) -> str:
+    """The hosts file of a node: every node by its name, at its link from `reader`; None: where it really is."""
     return (
-        "".join(f"{subnet.address(node.id, node.id)} {node.name}\n" for node in nodes)
+        "".join(f"{subnet.address(reader or node.id, node.id)} {node.name}\n" for node in nodes)
         + "127.0.0.1 localhost\n"
     )
 

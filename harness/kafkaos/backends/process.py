@@ -6,7 +6,6 @@ import contextlib
 import os
 import random
 import signal
-import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +25,7 @@ from kafkaos.backends.jvm import Jvm
 from kafkaos.backends.places import locked
 from kafkaos.backends.processes import Process, Supervisor
 from kafkaos.backends.ready import round_trip, wait_until
+from kafkaos.backends.wires import Wired
 from kafkaos.cluster import ClusterState, Node
 from kafkaos.errors import KafkaosError, SetupFailed, WaitExpired, WrongUse
 from kafkaos.spec import ClusterSpec
@@ -43,7 +43,7 @@ ADMIN_TIMEOUT_S = 30.0
 OBSERVE_EVERY_S = 0.1
 
 
-class ProcessCluster(Administration):
+class ProcessCluster(Administration, Wired):
     """A cluster whose nodes are children of the warden. Use `start_cluster`."""
 
     backend = "process"
@@ -133,7 +133,7 @@ class ProcessCluster(Administration):
         return self.files(node_id).log_dirs(self.spec.log_dirs)
 
     def offline_log_dirs(self, node_id: int) -> list[Path]:
-        answer = log_dirs(self.node(node_id).client_address, timeout_s=ASK_TIMEOUT_S, tls=self._observer_tls)
+        answer = log_dirs(self.direct_address(node_id), timeout_s=ASK_TIMEOUT_S, tls=self._observer_tls)
         return [Path(found.log_dir) for found in answer.results if found.error_code]
 
     def log_path(self, node_id: int) -> Path:
@@ -164,7 +164,8 @@ class ProcessCluster(Administration):
         for node in self._nodes:
             files = self.files(node.id)
             files.folder.mkdir(mode=0o700)
-            files.hosts.write_text(kraft.hosts_lines(self._nodes, self._subnet))
+            reader = node.id if self.spec.links else None
+            files.hosts.write_text(kraft.hosts_lines(self._nodes, self._subnet, reader=reader))
             kraft.write_properties(files.properties, self._server_properties(node))
             log_dirs = self.log_dirs(node.id)
             if self.spec.disk_mb is not None and node.is_broker:
@@ -203,16 +204,19 @@ class ProcessCluster(Administration):
 
     def start_all(self) -> None:
         """All nodes side by side, then a record produced and read through every broker's partition."""
+        self.start_links()
         for node in self._nodes:
             self.start(node.id)
+        self.wait_links()
         round_trip(
             self._own_config(),
-            brokers=len(self.brokers),
+            addresses=[self.direct_address(node.id) for node in self.brokers],
             timeout_s=START_DEADLINE_S,
             still_possible=self._check_alive,
         )
 
     def _check_alive(self) -> None:
+        self.check_links()
         for node_id, process in self._processes.items():
             if process.poll() is not None:
                 raise SetupFailed(
@@ -272,18 +276,6 @@ class ProcessCluster(Administration):
     @cached_property
     def _admin(self) -> AdminClient:
         return AdminClient({**self._own_config(), "log_level": 0, "socket.connection.setup.timeout.ms": 3000})
-
-    @cached_property
-    def _observer_tls(self) -> ssl.SSLContext | None:
-        if self._tls is None:
-            return None
-        files = self._tls.client("client")
-        context = ssl.create_default_context(cafile=str(files.ca_pem))
-        context.load_cert_chain(files.certificate_pem, files.key_pem)
-        if not self._tls.profile.healthy:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        return context
 
     def _own_config(self) -> dict[str, str]:
         """As a client's, but where the brokers' certificates are bad on purpose they are taken nevertheless.
@@ -352,7 +344,8 @@ class ProcessCluster(Administration):
         self._topics.remove(name)
 
     def reset(self) -> None:
-        """Delete every topic that was made through this object, so that the next user finds the cluster empty."""
+        """Delete every topic made through this object and every rule of the links, for the next user."""
+        self.clear_link_rules()
         try:
             for future in self.admin().delete_topics(self._topics).values() if self._topics else ():
                 future.result(ADMIN_TIMEOUT_S)
@@ -390,7 +383,7 @@ class ProcessCluster(Administration):
         wanted = None if topics is None else list(topics)
         answers = self._ask_all(
             lambda node: metadata(
-                node.client_address, wanted, timeout_s=ASK_TIMEOUT_S, tls=self._observer_tls
+                self.direct_address(node.id), wanted, timeout_s=ASK_TIMEOUT_S, tls=self._observer_tls
             )
         )
         return merge(answers, alive=alive, controller=self.controller(), brokers=[b.id for b in self.brokers])
@@ -401,7 +394,9 @@ class ProcessCluster(Administration):
         if len(voters) == 1:
             return voters[0] if voters[0] in self.alive() else None
         answers = self._ask_all(
-            lambda node: quorum_leader(node.client_address, timeout_s=ASK_TIMEOUT_S, tls=self._observer_tls)
+            lambda node: quorum_leader(
+                self.direct_address(node.id), timeout_s=ASK_TIMEOUT_S, tls=self._observer_tls
+            )
         )
         if not answers:
             return None
@@ -429,7 +424,7 @@ class ProcessCluster(Administration):
         def known() -> bool:
             answers = self._ask_all(
                 lambda node: find_coordinator(
-                    node.client_address, key, kind, timeout_s=ASK_TIMEOUT_S, tls=self._observer_tls
+                    self.direct_address(node.id), key, kind, timeout_s=ASK_TIMEOUT_S, tls=self._observer_tls
                 )
             )
             found[:] = [c for c in answers.values() if c is not None and c in self.alive()]
@@ -465,6 +460,7 @@ class ProcessCluster(Administration):
             process.signal(signal.SIGKILL)
         for process in self._processes.values():
             process.wait(10)
+        self.end_links()
         self.__dict__.pop("_admin", None)
         self._subnet.free()
         try:
@@ -529,7 +525,7 @@ def _ensure_start_cache(
             return
         progress("recording the start-up cache (once per Java and Kafka version, about 15 s)")
         pending = jvm.cache.with_suffix(f".{os.getpid()}.aot")
-        spec = ClusterSpec(name="start-cache", security="mtls", kafka=jvm.jars.version)
+        spec = ClusterSpec(name="start-cache", security="mtls", kafka=jvm.jars.version, links=False)
         cluster = _make(spec, supervisor, jvm, log_folder / "start-cache", rng)
         try:
             cluster.record_start_cache(pending)

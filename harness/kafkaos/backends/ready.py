@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Producer, TopicPartition
@@ -31,12 +31,13 @@ def wait_until(
 def round_trip(
     config: dict[str, str],
     *,
-    brokers: int,
+    addresses: Sequence[str],
     timeout_s: float,
     still_possible: Callable[[], None] = lambda: None,
 ) -> None:
     """Every broker registered, and a record acknowledged by all replicas and read.
 
+    `addresses` are where the brokers really listen: a link does so before its broker does.
     `still_possible` is called while waiting, and raises when it is in vain. SetupFailed at the deadline.
     """
     deadline = time.monotonic() + timeout_s
@@ -48,7 +49,7 @@ def round_trip(
                 f"the brokers at {config['bootstrap.servers']} were not ready within {timeout_s:g} s: see their logs"
             )
 
-    for address in config["bootstrap.servers"].split(","):
+    for address in addresses:
         while not _listens(address):
             check()
             time.sleep(POLL_INTERVAL_S)
@@ -62,12 +63,12 @@ def round_trip(
     while True:
         check()
         try:
-            if len(admin.list_topics(timeout=1).brokers) == brokers:
+            if len(admin.list_topics(timeout=1).brokers) == len(addresses):
                 break
         except KafkaException:
             pass
         time.sleep(POLL_INTERVAL_S)
-    topic = NewTopic(READY_TOPIC, num_partitions=1, replication_factor=brokers)
+    topic = NewTopic(READY_TOPIC, num_partitions=1, replication_factor=len(addresses))
     while True:
         check()
         try:

@@ -117,7 +117,8 @@ def measure_startup(
 
             def plain(spec: ClusterSpec) -> float:
                 subnet = network.reserve(kraft.node_ids(spec), client_port=None, rng=rng)
-                cluster = PlainCluster(spec, supervisor=supervisor, jvm=jvm, subnet=subnet, log_folder=logs)
+                direct = spec.model_copy(update={"links": False})
+                cluster = PlainCluster(direct, supervisor=supervisor, jvm=jvm, subnet=subnet, log_folder=logs)
                 try:
                     cluster.prepare()
                     began = time.monotonic()

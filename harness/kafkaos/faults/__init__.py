@@ -5,14 +5,22 @@ from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Fault, Injection
 from kafkaos.faults.catalog import from_json, registry, to_json
 from kafkaos.faults.clients import KillClient, PauseClient
 from kafkaos.faults.crash_loop import CrashLoop
+from kafkaos.faults.cut import Cut
+from kafkaos.faults.cut_clients import CutClients
+from kafkaos.faults.delay import Delay
 from kafkaos.faults.elections import PreferredElection, UncleanElection
+from kafkaos.faults.half_open import HalfOpen
+from kafkaos.faults.isolate import Isolate
 from kafkaos.faults.journal import JOURNAL_FILE, HealJournal, heal_leftovers, pending
 from kafkaos.faults.kill import Kill
 from kafkaos.faults.kill_all import KillAll
 from kafkaos.faults.pause import Pause
 from kafkaos.faults.plan import Hold, Plan, Step, Trigger, plan_from_json
+from kafkaos.faults.rate import Rate
 from kafkaos.faults.reassign import Reassign
+from kafkaos.faults.reset import Reset
 from kafkaos.faults.restart import Restart
+from kafkaos.faults.ring import Ring
 from kafkaos.faults.rolling_restart import RollingRestart
 from kafkaos.faults.shrink_isr import ShrinkIsr
 from kafkaos.faults.stop import Stop
@@ -25,11 +33,16 @@ __all__ = [
     "JOURNAL_FILE",
     "ClientProcess",
     "CrashLoop",
+    "Cut",
+    "CutClients",
+    "Delay",
     "Evidence",
     "Fault",
+    "HalfOpen",
     "HealJournal",
     "Hold",
     "Injection",
+    "Isolate",
     "Kill",
     "KillAll",
     "KillClient",
@@ -37,8 +50,11 @@ __all__ = [
     "PauseClient",
     "Plan",
     "PreferredElection",
+    "Rate",
     "Reassign",
+    "Reset",
     "Restart",
+    "Ring",
     "RollingRestart",
     "ShrinkIsr",
     "Step",

@@ -11,17 +11,28 @@ from kafkaos.faults import roles
 from kafkaos.faults.base import Fault
 from kafkaos.faults.clients import KillClient, PauseClient
 from kafkaos.faults.crash_loop import CrashLoop
+from kafkaos.faults.cut import Cut
+from kafkaos.faults.cut_clients import CutClients
+from kafkaos.faults.delay import Delay
 from kafkaos.faults.elections import PreferredElection, UncleanElection
+from kafkaos.faults.half_open import HalfOpen
+from kafkaos.faults.isolate import Isolate
 from kafkaos.faults.kill import Kill
 from kafkaos.faults.kill_all import KillAll
 from kafkaos.faults.pause import Pause
+from kafkaos.faults.rate import Rate
 from kafkaos.faults.reassign import Reassign
+from kafkaos.faults.reset import Reset
 from kafkaos.faults.restart import Restart
+from kafkaos.faults.ring import Ring
 from kafkaos.faults.rolling_restart import RollingRestart
 from kafkaos.faults.shrink_isr import ShrinkIsr
 from kafkaos.faults.stop import Stop
 from kafkaos.faults.values import build, lookup
 from kafkaos.faults.violate_min_isr import ViolateMinIsr
+
+ROLE_KEYS = frozenset({"target", "peer"})
+"""The fields of faults that are roles."""
 
 registry: dict[str, type[Fault]] = {
     kind.name: kind
@@ -30,6 +41,7 @@ registry: dict[str, type[Fault]] = {
         *(PreferredElection, UncleanElection, Reassign),
         *(ViolateMinIsr, ShrinkIsr),
         *(KillClient, PauseClient),
+        *(Cut, Isolate, Ring, CutClients, Delay, Rate, Reset, HalfOpen),
     )
 }
 
@@ -37,8 +49,8 @@ registry: dict[str, type[Fault]] = {
 def to_json(fault: Fault) -> dict[str, Any]:
     """The fault's name and its fields."""
     values = {f.name: getattr(fault, f.name) for f in fields(fault)}  # type: ignore[arg-type]
-    if "target" in values:
-        values["target"] = roles.to_json(values["target"])
+    for key in ROLE_KEYS & values.keys():
+        values[key] = None if values[key] is None else roles.to_json(values[key])
     return {"fault": fault.name, **values}
 
 
@@ -46,10 +58,10 @@ def from_json(given: Mapping[str, Any]) -> Fault:
     """The fault again; WrongUse for an unknown fault, role or key, with the near match."""
     kind = lookup(registry, given.get("fault"), what="fault")
     values = {key: value for key, value in given.items() if key != "fault"}
-    if "target" in values:
-        if not isinstance(values["target"], Mapping):
-            raise WrongUse(
-                f'the target of fault {kind.name} must be an object, e.g. {{"role": "controller"}}'
-            )
-        values["target"] = roles.from_json(values["target"])
+    for key in sorted(ROLE_KEYS & values.keys()):
+        if key == "peer" and values[key] is None:
+            continue
+        if not isinstance(values[key], Mapping):
+            raise WrongUse(f'the {key} of fault {kind.name} must be an object, e.g. {{"role": "controller"}}')
+        values[key] = roles.from_json(values[key])
     return cast(Fault, build(cast(type[Any], kind), values, what=f"fault {kind.name}"))
