@@ -36,6 +36,7 @@ from kafkaos.traffic.catch_up import wait_caught_up
 from kafkaos.traffic.client import Spawner, Surroundings
 from kafkaos.traffic.handles import ConsumerHandle, FinalHandle, ProducerHandle, TransactionalHandle
 from kafkaos.traffic.settings import ConsumerSettings, FinalSettings, ProducerSettings, TransactionalSettings
+from kafkaos.watch import Watch
 
 HEALTH_DEADLINE_S = 60.0
 CLIENT_DEADLINE_S = 60.0
@@ -90,6 +91,7 @@ class Chaos:
             journal=HealJournal(folder / "heal.jsonl"),
             topics=[],
         )
+        self._watch = Watch(cluster, self._events, lambda: self._world.topics)
         self._names = itertools.count(1)
         self._without_evidence: list[str] = []
         self._drained = False
@@ -245,6 +247,7 @@ class Chaos:
         reason = fault.available(self.cluster)
         if reason is not None:
             raise WrongUse(f"{fault.name} is not available on cluster {self.cluster.spec.name}: {reason}")
+        self._steady_state()
         with self._step(f"inject: {fault.title}"):
             number = self._events.inject(
                 fault.name, target=str(getattr(fault, "target", "")), fault_json=_json(fault)
@@ -258,13 +261,26 @@ class Chaos:
                 self._events.append("evidence", fault.name, of_fault=number, evidence=_json(evidence))
             if evidence is None:
                 self._without_evidence.append(f"{fault.title} ({injection})")
-            yield injection
+            with self._step("while it lasts"):
+                yield injection
         finally:
             with self._step(f"heal: {fault.title}"):
                 heal_row = self._recorder.begin(Op.HEAL, sequence=number)
                 fault.heal(self._world, injection)
                 self._recorder.complete(heal_row, Outcome.OK)
                 self._events.heal(fault.name, fault=number, state=self.cluster.observe().to_json())
+
+    def _steady_state(self) -> None:
+        """Note what a fault is about to disturb."""
+        counts = [
+            f"{name} acknowledged {client.acknowledged:,}"
+            if isinstance(client, ProducerHandle)
+            else f"{name} read {client.read:,}"
+            for name, client in self.clients.items()
+            if isinstance(client, ProducerHandle | ConsumerHandle) and client.is_running
+        ]
+        with self._step("steady state" + (f": {', '.join(counts)}" if counts else "")):
+            self._watch.look()
 
     # the end
 
@@ -276,6 +292,7 @@ class Chaos:
         with self._step("wait for a healthy cluster"):
             self.phase("healthy")
             self.cluster.wait_healthy(timeout_s=HEALTH_DEADLINE_S)
+            self._watch.look()
         with self._step("drain"):
             self.phase("drain")
             for client in self.clients.values():
@@ -381,6 +398,7 @@ class Chaos:
 
     def close(self) -> None:
         """Undo what is still in place, end every client, close the recording; for a test that failed half-way too."""
+        self._watch.close()
         with contextlib.suppress(KafkaosError):
             if heal_pending(self._world):
                 self.phase("healed at the end", note="a fault was still in place")

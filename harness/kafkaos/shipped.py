@@ -11,14 +11,14 @@ from pydantic import BaseModel, ValidationError
 
 from kafkaos.errors import SetupFailed, WrongUse
 
-Kind = Literal["clusters", "ssl", "scenarios"]
+Kind = Literal["clusters", "ssl", "scenarios", "reports"]
 M = TypeVar("M", bound=BaseModel)
 
 _PACKAGE = Path(__file__).resolve().parent
 
 
 def shipped(kind: Kind) -> Path:
-    """The folder of the shipped clusters, TLS profiles or scenarios: in the wheel, else in the source tree.
+    """The folder of what is shipped under that name: in the wheel, else in the source tree.
 
     Raises SetupFailed when neither is there.
     """

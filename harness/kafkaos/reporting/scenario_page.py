@@ -1,0 +1,141 @@
+"""The part of the page about one scenario: verdict, command, timeline, guarantees with witnesses, faults, logs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from html import escape
+
+from kafkaos.checks import Verdict
+from kafkaos.reporting.drawing import NARROW, WIDE, draw
+from kafkaos.reporting.results import BAD, WORDS, Result
+from kafkaos.reporting.secrets import clean_text
+from kafkaos.reporting.story import Story, guarantee_title
+from kafkaos.reporting.timeline import Timeline
+
+VERDICT_WORDS = {"pass": "held", "fail": "BROKE", "unknown": "unknown"}
+
+
+def anchor(result: Result) -> str:
+    """The fragment that opens the scenario."""
+    return "s-" + hashlib.sha256(result.test.encode()).hexdigest()[:10]
+
+
+def badge(outcome: str) -> str:
+    return f'<span class="badge {outcome}">{escape(WORDS[outcome])}</span>'
+
+
+def section(result: Result, story: Story | None) -> str:
+    """The whole part; without a story (the run made no recording) what the result alone tells."""
+    parts = [
+        '<p><a href="#">← all scenarios</a></p>',
+        f"<h1>{escape(result.name.replace('_', ' '))}</h1>",
+        f"<p>{escape(result.title)}</p>" if result.title else "",
+        _verdict(result, story),
+        _command(result),
+    ]
+    if story is not None:
+        if story.problem:
+            parts.append(f'<p class="card">{escape(story.problem)}</p>')
+        if story.timeline is not None:
+            parts += ["<h2>Timeline</h2>", picture(story.timeline)]
+        if story.verdicts:
+            parts += ["<h2>Guarantees</h2>", _guarantees(story.verdicts)]
+        parts += [_faults(story), _logs(story), _settings(story)]
+    return f'<section class="scenario" id="{anchor(result)}">{"".join(parts)}</section>'
+
+
+def picture(timeline: Timeline) -> str:
+    """Both widths of the timeline, and its numbers for the pointer."""
+    data = json.dumps(timeline.to_json(), separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c")
+    return (
+        f'<div class="card picture"><div class="wide">{draw(timeline, width=WIDE)}</div>'
+        f'<div class="narrow">{draw(timeline, width=NARROW)}</div><div class="moment"></div><div class="told"></div>'
+        f'<script type="application/json">{data}</script></div>'
+    )
+
+
+def _verdict(result: Result, story: Story | None) -> str:
+    sentences = [
+        f"{v.guarantee}: {v.sentence}" for v in (story.verdicts if story else ()) if v.status.value != "pass"
+    ]
+    told = "".join(f"<li>{escape(s)}</li>" for s in sentences)
+    words = f"<ul>{told}</ul>" if told else f" {escape(clean_text(result.sentence))}"
+    facts = f"cluster {result.cluster}, seed {result.seed}, {result.duration_s:.1f} s"
+    return (
+        f'<div class="card verdict {result.outcome}">{badge(result.outcome)}{words}'
+        f'<div class="faint">{escape(facts)}</div></div>'
+    )
+
+
+def _command(result: Result) -> str:
+    if not result.reproduce:
+        return ""
+    words = "Show the failure again" if result.outcome in BAD else "Run it again"
+    return (
+        f'<div class="faint">{words}:</div><div class="command"><code>{escape(result.reproduce)}</code>'
+        '<button type="button">Copy</button></div>'
+    )
+
+
+def _guarantees(verdicts: Sequence[Verdict]) -> str:
+    rows = []
+    for verdict in verdicts:
+        witnesses = "".join(f"<li>{escape(w.sentence)}</li>" for w in verdict.witnesses)
+        status = verdict.status.value
+        rows.append(
+            f'<tr><td><span class="badge {status}">{VERDICT_WORDS[status]}</span></td>'
+            f"<td>{escape(guarantee_title(verdict.guarantee))}"
+            f'<br><span class="faint mono">{verdict.guarantee}</span></td>'
+            f'<td class="wrap">{escape(verdict.sentence)}{f"<ul>{witnesses}</ul>" if witnesses else ""}</td></tr>'
+        )
+    head = "<th>verdict</th><th>guarantee</th><th>what was seen</th>"
+    return (
+        f'<div class="card"><table class="stack"><thead><tr>{head}</tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table></div>"
+    )
+
+
+def _faults(story: Story) -> str:
+    if not story.faults:
+        return "<h2>Faults</h2><p class=faint>None was injected.</p>"
+    marks = story.timeline.faults if story.timeline else []
+    rows = []
+    for place, fault in enumerate(story.faults):
+        when = ""
+        if place < len(marks):
+            end = marks[place].to_s
+            when = f"{marks[place].from_s:.1f} s to " + ("the end" if end is None else f"{end:.1f} s")
+        rows.append(
+            f"<tr><td>{escape(fault.title)}<br><span class='faint mono'>{escape(fault.name)}</span></td>"
+            f"<td class=wrap>{escape(fault.target)}</td><td>{when}</td>"
+            f"<td class=wrap>{escape(fault.evidence) or '<b>No evidence that it bit.</b>'}</td></tr>"
+        )
+    head = "<th>fault</th><th>target</th><th>when</th><th>evidence that it bit</th>"
+    return (
+        '<h2>Faults</h2><div class="card"><table class="stack"><thead><tr>'
+        f"{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
+    )
+
+
+def _logs(story: Story) -> str:
+    if not story.logs:
+        return ""
+    logs = "".join(
+        f"<details><summary>{escape(name)} ({text.count(chr(10)):,} lines)</summary><pre>{escape(text)}</pre></details>"
+        for name, text in story.logs.items()
+    )
+    when = "around the faults" if story.faults else "during the run"
+    return f"<h2>Brokers' logs {when}</h2>{logs}"
+
+
+def _settings(story: Story) -> str:
+    text = json.dumps(story.settings, indent=1, ensure_ascii=False)
+    plan = json.dumps(story.plan, indent=1, ensure_ascii=False)
+    return (
+        f"<h2>Settings</h2><details><summary>plan</summary><pre>{escape(plan)}</pre></details>"
+        f"<details><summary>settings and versions</summary><pre>{escape(text)}</pre></details>"
+        f'<p class="faint wrap">Recording: <code>{escape(str(story.folder))}</code>; judge it again: '
+        f"<code>kafkaos check {escape(str(story.folder))}</code></p>"
+    )
