@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 from pathlib import Path
 
@@ -31,6 +32,11 @@ def state(leader: int | None, epoch: int, isr: list[int]) -> dict[str, object]:
         "topic": "orders", "partition": 0, "leader": leader, "leader_epoch": epoch, "replicas": [1, 2, 3], "isr": isr,
     }  # fmt: skip
     return {"partitions": [partition]}
+
+
+def log_time(at_s: float) -> str:
+    """Unix time as Kafka's log4j writes it, in the machine's own time zone."""
+    return f"{datetime.datetime.fromtimestamp(at_s):%Y-%m-%d %H:%M:%S,%f}"[:-3]
 
 
 EVENTS = [
@@ -76,9 +82,10 @@ def run_folder(tmp_path: Path) -> Path:
     folder.mkdir(parents=True)
     logs = tmp_path / "out" / "clusters" / "single-1"
     logs.mkdir(parents=True)
-    (logs / "broker-1.log").write_text(
-        "[1970-01-01 00:00:01,310] INFO ssl.key.password=hunter2 (KafkaConfig)\n"
-    )
+    lines = [
+        f"[{log_time(s)}] INFO at {s} ssl.key.password=hunter2 (KafkaConfig)\n" for s in (0.1, 1.31, 9.0)
+    ]
+    (logs / "broker-1.log").write_text("".join(lines))
     meta = {
         "run": "8:broke", "seed": 8, "cluster": {"name": "single", "kafka": "4.3.1"}, "versions": {"kafka": "4.3.1"},
         "settings": {

@@ -11,18 +11,18 @@ from kafkaos.cli import execute
 from kafkaos.reporting import results
 from kafkaos.reporting.results import Result
 
-from .conftest import REPRODUCE
-
 
 def test_the_page_of_a_run_tells_verdict_witness_command_and_log(run_folder: Path) -> None:
-    """One file that loads nothing: the sentence, the lost record, one command to show it again, the broker's log."""
+    """One file that loads nothing: the sentence, the lost record, one command to show it again, the log around the fault."""
     assert execute(["report", str(run_folder), "--html"]) == 0
     page = (run_folder / "report" / "kafkaos.html").read_text()
     assert "1 of 50 acknowledged records is lost." in page
     (code,) = re.findall(r'class="command"><code>(.*?)</code>', page)
-    assert unescape(code) == REPRODUCE
+    meta = json.loads((run_folder / "recording.json").read_text())
+    assert unescape(code) == meta["settings"]["reproduce"]
     assert "orders-0 at offset 7 &lt;script&gt;" in page
-    assert "[1970-01-01 00:00:01,310]" in page
+    assert "INFO at 1.31" in page
+    assert "INFO at 9.0" not in page
     assert not re.search(r"""(?:src|href)=["'](?:https?:)?//""", page)
 
 
