@@ -145,7 +145,7 @@ class _Scale:
         """Records a second in each bucket."""
         frame = moments.drop_nulls().to_frame("at").select(bucket=self._bucket("at"))
         counted = np.bincount(frame["bucket"].to_numpy(), minlength=self.count)
-        return [round(float(n) / self.bucket_s, 1) for n in counted]
+        return [float(f"{n / self.bucket_s:.4g}") for n in counted]
 
     def quantiles(self, frame: pl.DataFrame, until: str, since: str) -> tuple[Numbers, Numbers]:
         """Median and 99th percentile of `until - since` in ms, by the bucket of `until`."""

@@ -13,7 +13,7 @@ from kafkaos.reporting.results import Result
 
 
 def test_the_page_of_a_run_tells_verdict_witness_command_and_log(run_folder: Path) -> None:
-    """One file that loads nothing: the sentence, the lost record, one command to show it again, the log around the fault."""
+    """One file that loads nothing: the sentence, the lost record, the command, the log around the fault."""
     assert execute(["report", str(run_folder), "--html"]) == 0
     page = (run_folder / "report" / "kafkaos.html").read_text()
     assert "1 of 50 acknowledged records is lost." in page
