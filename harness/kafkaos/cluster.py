@@ -14,26 +14,26 @@ from typing import Any, Literal, Protocol, runtime_checkable
 from kafkaos.links.rules import Counters, Effect, LinkId
 from kafkaos.spec import ClusterSpec
 
-Role = Literal["broker", "controller", "combined"]
+Role = Literal["broker", "controller", "combined", "zookeeper"]
 
 
 @dataclass(frozen=True)
 class Node:
-    """A broker or a controller: its Kafka node id and the address at which clients reach it."""
+    """A broker, a controller or a ZooKeeper: its Kafka node id and the address at which clients reach it."""
 
     id: int
     name: str
     role: Role
     client_address: str
-    """`host:port` of the client listener; empty for a node that is a controller only."""
+    """`host:port` of the client listener; empty for a node that serves no clients."""
 
     @property
     def is_broker(self) -> bool:
-        return self.role != "controller"
+        return self.role in ("broker", "combined")
 
     @property
     def is_controller(self) -> bool:
-        return self.role != "broker"
+        return self.role in ("controller", "combined")
 
 
 @dataclass(frozen=True)

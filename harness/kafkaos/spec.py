@@ -21,10 +21,13 @@ class ClusterSpec(BaseModel):
     name: str = ""
     description: str = ""
     brokers: int = Field(default=1, ge=1, le=9)
-    controllers: Literal["own", "combined"] = "combined"
-    """`own`: one controller in a JVM of its own, so that two dead brokers of three are not a dead quorum."""
+    controllers: Literal["own", "combined", "zookeeper"] = "combined"
+    """`own`: one controller in a JVM of its own, so that two dead brokers of three are not a dead quorum.
+    `zookeeper`: one of the brokers is the controller, as before Kafka 4."""
     security: str = "plain"
     """`plain`, or the name of a TLS profile."""
+    sasl: Literal["SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
+    """Clients log in by SASL_SSL with this mechanism; the nodes speak TLS among themselves."""
     kafka: str = DEFAULT_KAFKA_VERSION
     timeouts: Literal["short", "production"] = "short"
     """`short` sessions and lags make runs fast; `production` leaves Kafka's own."""
@@ -54,6 +57,18 @@ class ClusterSpec(BaseModel):
         clash = sorted(taken & self.properties.keys())
         if clash:
             raise ValueError(f"{', '.join(clash)} cannot be set: kafkaos wires the nodes itself")
+        return self
+
+    @model_validator(mode="after")
+    def _zookeeper_is_of_the_past(self) -> ClusterSpec:
+        if self.controllers == "zookeeper" and (self.sasl or not self.kafka.startswith("3.")):
+            raise ValueError('controllers = "zookeeper" needs kafka = "3.9.1", and knows no sasl')
+        return self
+
+    @model_validator(mode="after")
+    def _passwords_are_not_sent_in_the_clear(self) -> ClusterSpec:
+        if self.sasl and self.security == "plain":
+            raise ValueError(f'sasl = "{self.sasl}" needs TLS: set security = "tls" or "mtls" with it')
         return self
 
 

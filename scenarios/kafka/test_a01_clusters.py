@@ -1,10 +1,13 @@
-"""A1: one broker, and three brokers that share the topic `library-events`."""
+"""A1: one broker; three brokers that share the topic `library-events`; the same with a ZooKeeper."""
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import NewTopic
 
+from kafkaos.backends.ready import wait_until
 from kafkaos.checks import no_acknowledged_loss, no_duplicates, no_phantom, offsets_agree, reader_order
+from kafkaos.faults import Kill
+from kafkaos.faults.roles import controller
 
 TOPIC = "library-events"
 RECORDS = 300
@@ -54,6 +57,30 @@ def test_three_brokers_lead_one_partition_of_library_events_each_and_hold_all(ka
         logs = [_log_bytes(kafka_cluster, node_id, topic, partition) for node_id in (1, 2, 3)]
         assert len(logs[0]) > RECORDS // 3 * 100
         assert logs[0] == logs[1] == logs[2]
+
+
+@pytest.mark.scenario("A1")
+@pytest.mark.kafka_cluster("zookeeper")
+def test_three_brokers_with_a_zookeeper_elect_another_controller_when_theirs_is_killed(kafka_cluster, chaos):
+    """Kafka 3.9 with a ZooKeeper: a broker is the controller; killed, another becomes it, and nothing is lost."""
+    assert [node.role for node in kafka_cluster.nodes] == ["broker", "broker", "broker", "zookeeper"]
+    topic = kafka_cluster.create_topic(TOPIC, partitions=3, config={"min.insync.replicas": "2"})
+    state = kafka_cluster.observe([topic])
+    assert {p.leader for p in state.partitions} == {1, 2, 3}
+    assert state.controller in (1, 2, 3)
+
+    producer = chaos.producer(topic, rate=RECORDS, partition="round_robin")
+    consumer = chaos.consumer(topic, group="library-events-listener-group")
+    producer.wait_acknowledged(RECORDS, timeout_s=WAIT_S)
+    with chaos.fault(Kill(controller())):
+        wait_until(
+            lambda: kafka_cluster.observe([topic]).controller not in (None, state.controller),
+            timeout_s=WAIT_S,
+            what="another broker is the controller",
+        )
+        producer.wait_acknowledged(RECORDS, after=producer.mark(), timeout_s=WAIT_S)
+    consumer.wait_read(2 * RECORDS, timeout_s=WAIT_S)
+    chaos.verify(no_acknowledged_loss, no_duplicates, no_phantom, offsets_agree, reader_order)
 
 
 def _write_and_read(chaos, topic: str) -> None:

@@ -3,10 +3,10 @@
 import re
 import socket
 import ssl
-import time
 
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
+from refusals import assert_refused, assert_served
 
 from kafkaos.backends.ready import wait_until
 from kafkaos.checks import no_acknowledged_loss, no_duplicates, no_phantom, offsets_agree, reader_order
@@ -37,7 +37,7 @@ def test_plaintext_and_an_unknown_authority_are_refused(kafka_cluster, tmp_path)
     log = kafka_cluster.log_path(1)
     before = len(log.read_text())
     # The client learns only that it was cut off; the broker tells why.
-    _assert_refused(kafka_cluster, {"security.protocol": "PLAINTEXT"}, r"ALL_BROKERS_DOWN")
+    assert_refused(kafka_cluster, {"security.protocol": "PLAINTEXT"}, r"ALL_BROKERS_DOWN")
     wait_until(
         lambda: "(SSL handshake failed)" in log.read_text()[before:],
         timeout_s=WAIT_S,
@@ -47,15 +47,15 @@ def test_plaintext_and_an_unknown_authority_are_refused(kafka_cluster, tmp_path)
     stranger = tmp_path / "stranger.pem"
     stranger.write_bytes(Authority().pem)
     mistrusting = {**_secure(kafka_cluster), "ssl.ca.location": str(stranger)}
-    _assert_refused(kafka_cluster, mistrusting, BROKER_NOT_VERIFIED)
-    _assert_served(kafka_cluster, _secure(kafka_cluster))
+    assert_refused(kafka_cluster, mistrusting, BROKER_NOT_VERIFIED)
+    assert_served(kafka_cluster, _secure(kafka_cluster))
 
 
 @pytest.mark.scenario("A13")
 @pytest.mark.kafka_cluster("single-tls")
 def test_one_way_tls_serves_a_client_without_a_certificate(kafka_cluster):
     """One-way TLS: only the broker shows a certificate (the control of the next test)."""
-    _assert_served(kafka_cluster, kafka_cluster.tls.client("client").librdkafka(certificate=False))
+    assert_served(kafka_cluster, kafka_cluster.tls.client("client").librdkafka(certificate=False))
 
 
 @pytest.mark.scenario("A13")
@@ -67,17 +67,17 @@ def test_mutual_tls_refuses_a_missing_an_expired_and_a_foreign_client_certificat
     client, having none of that, shows nothing.
     """
     material = kafka_cluster.tls
-    _assert_refused(
+    assert_refused(
         kafka_cluster, material.client("client").librdkafka(certificate=False), r"certificate required"
     )
     expired = material.add_client("expired", profile=load_profile("expired"))
-    _assert_refused(kafka_cluster, expired.librdkafka(), r"alert (certificate expired|certificate unknown)")
+    assert_refused(kafka_cluster, expired.librdkafka(), r"alert (certificate expired|certificate unknown)")
     foreign = material.add_client("foreign", profile=load_profile("unknown-ca"))
-    _assert_refused(
+    assert_refused(
         kafka_cluster, foreign.librdkafka(), r"alert (certificate required|unknown ca|certificate unknown)"
     )
     # Issued in the same way, and nothing wrong with it.
-    _assert_served(kafka_cluster, material.add_client("healthy").librdkafka())
+    assert_served(kafka_cluster, material.add_client("healthy").librdkafka())
 
 
 @pytest.mark.scenario("A13")
@@ -92,7 +92,7 @@ def test_a_broker_with_a_bad_certificate_is_refused_for_its_defect(kafka_cluster
         "wrong-host": r"address mismatch",
         "unknown-ca": r"self-signed certificate in certificate chain|unable to get local issuer certificate",
     }
-    _assert_refused(kafka_cluster, _secure(kafka_cluster), BROKER_NOT_VERIFIED)
+    assert_refused(kafka_cluster, _secure(kafka_cluster), BROKER_NOT_VERIFIED)
 
     host, _, port = kafka_cluster.bootstrap.rpartition(":")
     trust = ssl.create_default_context(cafile=str(kafka_cluster.tls.ca_pem))
@@ -107,7 +107,7 @@ def test_a_broker_with_a_bad_certificate_is_refused_for_its_defect(kafka_cluster
         "enable.ssl.certificate.verification": "false",
         "ssl.endpoint.identification.algorithm": "none",
     }
-    _assert_served(kafka_cluster, {**_secure(kafka_cluster), **unchecked})
+    assert_served(kafka_cluster, {**_secure(kafka_cluster), **unchecked})
 
 
 @pytest.mark.scenario("A13")
@@ -148,30 +148,3 @@ def _write_and_read(config: dict[str, str], topic: str, value: bytes) -> bytes:
 def _secure(cluster) -> dict[str, str]:
     """The settings of a client that does everything right, without the address."""
     return {name: value for name, value in cluster.client_config().items() if name != "bootstrap.servers"}
-
-
-def _errors(cluster, security: dict[str, str], *, until: str) -> list[str]:
-    """The errors of a client with these settings, until one matches or the deadline is over."""
-    seen: list[str] = []
-    client = Producer(
-        {
-            "bootstrap.servers": cluster.bootstrap,
-            **security,
-            "log_level": 0,
-            "error_cb": lambda error: seen.append(f"{error.name()}: {error.str()}"),
-        }
-    )
-    deadline_s = time.monotonic() + WAIT_S
-    while not any(re.search(until, text) for text in seen) and time.monotonic() < deadline_s:
-        client.poll(0.05)
-    return seen
-
-
-def _assert_refused(cluster, security: dict[str, str], reason: str) -> None:
-    seen = _errors(cluster, security, until=reason)
-    assert any(re.search(reason, text) for text in seen), seen
-
-
-def _assert_served(cluster, security: dict[str, str]) -> None:
-    client = Producer({"bootstrap.servers": cluster.bootstrap, **security, "log_level": 0})
-    assert list(client.list_topics(timeout=WAIT_S).brokers) == [1]

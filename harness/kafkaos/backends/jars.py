@@ -25,6 +25,8 @@ from kafkaos.backends.places import cache_folder, locked
 from kafkaos.errors import SetupFailed
 
 DOWNLOADS_AT_ONCE = 8
+# The log4j 1 of Kafka 3's distributions.
+RELOAD4J_VERSION = "1.2.25"
 KNOWN_CHECKSUMS = Path(__file__).with_name("checksums")
 
 Progress = Callable[[str], None]
@@ -103,15 +105,24 @@ def _download(version: str, folder: Path, manifest: Path, progress: Progress) ->
 def _resolve(context: Any, version: str) -> list[Any]:
     """Every artifact of the class path, each once."""
     broker = _closure(context, "org.apache.kafka", "kafka_2.13", version)
-    log4j = next((a.version for a in broker if a.artifactId == "log4j-core"), None)
-    extra = [("org.apache.kafka", "kafka-tools", version)]
-    if log4j:
-        # Resolved on its own and without its dependencies: together, the resolver picked another kafka-clients.
-        extra.append(("org.apache.logging.log4j", "log4j-slf4j-impl", log4j))
-    found = {artifact.artifactId: artifact for artifact in broker}
+    extra = [("org.apache.kafka", "kafka-tools", version), *_logging(broker)]
+    # By group too: Kafka 3 has two libraries that are called metrics-core.
+    found = {(artifact.groupId, artifact.artifactId): artifact for artifact in broker}
     for group, name, wanted in extra:
-        found.setdefault(name, context.project(group, name).at_version(wanted).artifact())
+        # Resolved on its own and without its dependencies: together, the resolver picked another kafka-clients.
+        found.setdefault((group, name), context.project(group, name).at_version(wanted).artifact())
     return sorted(found.values(), key=lambda artifact: str(artifact.filename))
+
+
+def _logging(broker: list[Any]) -> list[tuple[str, str, str]]:
+    """The slf4j binding: Kafka's own pom names none, its distribution adds it."""
+    versions = {artifact.artifactId: artifact.version for artifact in broker}
+    if "log4j-core" in versions:
+        return [("org.apache.logging.log4j", "log4j-slf4j-impl", versions["log4j-core"])]
+    return [
+        ("ch.qos.reload4j", "reload4j", RELOAD4J_VERSION),
+        ("org.slf4j", "slf4j-reload4j", versions["slf4j-api"]),
+    ]
 
 
 def _closure(context: Any, group: str, name: str, version: str) -> list[Any]:

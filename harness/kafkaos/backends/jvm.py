@@ -22,6 +22,8 @@ FAST_START = (
     "-Dlog4j.skipJansi=true",
 )
 LOG_CONFIG = Path(__file__).with_name("log4j2.properties")
+# Kafka 3 logs by log4j 1.
+OLD_LOG_CONFIG = Path(__file__).with_name("log4j.properties")
 
 
 @dataclass(frozen=True)
@@ -67,5 +69,10 @@ class Jvm:
             ]
         if hosts_file is not None:
             command.append(f"-Djdk.net.hosts.file={hosts_file}")
-        command.append(f"-Dlog4j2.configurationFile={log_config}")
+        old = any(jar.name.startswith("reload4j") for jar in self.jars.class_path)
+        command.append(
+            f"-Dlog4j.configuration={OLD_LOG_CONFIG.as_uri()}"
+            if old
+            else f"-Dlog4j2.configurationFile={log_config}"
+        )
         return [*command, *options, "-cp", self.jars.class_path_option, main_class, *arguments]

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from kafkaos.backends import scram
 from kafkaos.backends.jvm import Jvm
 from kafkaos.backends.network import Subnet
 from kafkaos.cluster import Node, Role
@@ -20,6 +21,7 @@ from kafkaos.spec import ClusterSpec
 
 FORMAT_DEADLINE_S = 60.0
 CONTROLLER_ID = 101
+ZOOKEEPER_ID = 111
 
 SHORT_TIMEOUTS = {
     # At 100 a broker on a busy machine gave up its own registration again and again (50 times in one start).
@@ -94,7 +96,8 @@ def plan_nodes(spec: ClusterSpec, subnet: Subnet) -> list[Node]:
 
 
 def node_ids(spec: ClusterSpec) -> list[int]:
-    return [*range(1, spec.brokers + 1), *([CONTROLLER_ID] if spec.controllers == "own" else [])]
+    beside = {"own": [CONTROLLER_ID], "zookeeper": [ZOOKEEPER_ID], "combined": []}
+    return [*range(1, spec.brokers + 1), *beside[spec.controllers]]
 
 
 def server_properties(
@@ -120,13 +123,11 @@ def server_properties(
     copies = min(3, spec.brokers)
     properties: dict[str, object] = {
         "node.id": node.id,
-        "process.roles": {"broker": "broker", "controller": "controller", "combined": "broker,controller"}[
-            node.role
-        ],
+        "process.roles": "broker,controller" if node.role == "combined" else node.role,
         "listeners": ",".join(bind),
         "advertised.listeners": ",".join(advertise),
-        "listener.security.protocol.map": ",".join(
-            f"{name}:{protocol}" for name in ("CLIENT", "BROKER", "CONTROLLER")
+        "listener.security.protocol.map": (
+            f"CLIENT:{'SASL_SSL' if spec.sasl else protocol},BROKER:{protocol},CONTROLLER:{protocol}"
         ),
         "controller.listener.names": "CONTROLLER",
         "inter.broker.listener.name": "BROKER",
@@ -144,6 +145,7 @@ def server_properties(
         **SMALL,
         **(SHORT_TIMEOUTS if spec.timeouts == "short" else {}),
         **tls,
+        **(scram.broker_properties(spec.sasl) if spec.sasl and node.is_broker else {}),
         **spec.properties,
     }
     if not node.is_broker:

@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeVar
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic  # type: ignore[attr-defined]
 
-from kafkaos.backends import kraft, mounts, network
+from kafkaos.backends import kraft, mounts, network, scram
 from kafkaos.backends.administration import Administration
 from kafkaos.backends.ask import find_coordinator, log_dirs, merge, metadata, quorum_leader
 from kafkaos.backends.jars import Progress, kafka_jars
@@ -31,6 +31,7 @@ from kafkaos.errors import KafkaosError, SetupFailed, WaitExpired, WrongUse
 from kafkaos.spec import ClusterSpec
 from kafkaos.tls.material import TlsMaterial, issue
 from kafkaos.tls.profiles import load_profile
+from kafkaos.tls.stores import random_password
 
 T = TypeVar("T")
 
@@ -39,6 +40,7 @@ STOP_GRACE_S = 20.0
 CACHE_DUMP_DEADLINE_S = 120.0
 ASK_TIMEOUT_S = 2.0
 ADMIN_TIMEOUT_S = 30.0
+OWN_CLIENT = "client"
 # Each look is a TLS handshake with every broker: more of them would slow down what is awaited.
 OBSERVE_EVERY_S = 0.1
 
@@ -56,17 +58,24 @@ class ProcessCluster(Administration, Wired):
         self._jvm = jvm
         self._subnet = subnet
         self._log_folder = log_folder
-        self._nodes = kraft.plan_nodes(spec, subnet)
+        self._nodes = self.plan(spec, subnet)
         self._processes: dict[int, Process] = {}
         self._paused: set[int] = set()
         self._tls: TlsMaterial | None = None
         self._record_cache: Path | None = None
         self._topics: list[str] = []
+        self._users: dict[str, str] = {}
+        self._iterations = scram.ITERATIONS
         self.cluster_id = kraft.new_cluster_id()
         self.dirty = False
         """Set by whoever broke something that a health check does not see."""
 
     # what it is
+
+    @staticmethod
+    def plan(spec: ClusterSpec, subnet: network.Subnet) -> list[Node]:
+        """The nodes of such a cluster, with their addresses."""
+        return kraft.plan_nodes(spec, subnet)
 
     @property
     def spec(self) -> ClusterSpec:
@@ -110,18 +119,67 @@ class ProcessCluster(Administration, Wired):
         return ",".join(node.client_address for node in self.brokers)
 
     def client_config(self, client: str = "client") -> dict[str, str]:
-        security = (
-            {"security.protocol": "PLAINTEXT"} if self._tls is None else self._tls.client(client).librdkafka()
-        )
-        return {"bootstrap.servers": self.bootstrap, **security}
+        return {"bootstrap.servers": self.bootstrap, **self._security(client, java=False)}
 
     def java_config(self, client: str = "client") -> dict[str, str]:
-        security = (
-            {"security.protocol": "PLAINTEXT"}
-            if self._tls is None
-            else self._tls.client(client).java_properties()
+        return {"bootstrap.servers": self.bootstrap, **self._security(client, java=True)}
+
+    def _security(self, client: str, *, java: bool) -> dict[str, str]:
+        if self._tls is None:
+            return {"security.protocol": "PLAINTEXT"}
+        if self.spec.sasl is None:
+            files = self._tls.client(client)
+            return files.java_properties() if java else files.librdkafka()
+        if client not in self._users:
+            raise WrongUse(f"cluster {self.spec.name} has no user {client}: make it by set_password")
+        files = self._tls.client(OWN_CLIENT)
+        if java:
+            return {
+                **files.java_properties(),
+                **scram.java_properties(self.spec.sasl, client, self._users[client]),
+            }
+        return {
+            **files.librdkafka(),
+            **scram.librdkafka_properties(self.spec.sasl, client, self._users[client]),
+        }
+
+    def set_password(self, user: str, password: str) -> None:
+        """Make a user of a SASL cluster, or change its password, and wait until every living broker knows it."""
+        if self.spec.sasl is None:
+            raise WrongUse(
+                f"cluster {self.spec.name} knows no users: take one with `sasl`, such as single-scram"
+            )
+        self._iterations += 1
+        self._make_user(user, password, lambda: None)
+        self._users[user] = password
+
+    def _make_user(self, user: str, password: str, still_possible: Callable[[], None]) -> None:
+        mechanism = self.spec.sasl
+        assert mechanism is not None
+        iterations = self._iterations
+
+        def known() -> bool:
+            still_possible()
+            knowing = self._ask_all(
+                lambda node: scram.knows(
+                    self.direct_address(node.id), mechanism, user, iterations,
+                    timeout_s=ASK_TIMEOUT_S, tls=self._observer_tls,
+                )
+            )  # fmt: skip
+            if knowing and not any(knowing.values()):
+                self._ask_all(
+                    lambda node: scram.set_password(
+                        self.direct_address(node.id), mechanism, user, password, iterations,
+                        timeout_s=ASK_TIMEOUT_S, tls=self._observer_tls,
+                    )
+                )  # fmt: skip
+            return len(knowing) == len([b for b in self.brokers if b.id in self.alive()]) and all(
+                knowing.values()
+            )
+
+        wait_until(
+            known, interval_s=OBSERVE_EVERY_S, timeout_s=START_DEADLINE_S, what=f"every broker knows {user}"
         )
-        return {"bootstrap.servers": self.bootstrap, **security}
 
     def files(self, node_id: int) -> kraft.NodeFiles:
         return kraft.NodeFiles(self._subnet.folder / self.node(node_id).name)
@@ -159,19 +217,28 @@ class ProcessCluster(Administration, Wired):
                 for node in self._nodes
             }
             profile = load_profile(self.spec.security)
-            self._tls = issue(profile, folder=self._subnet.folder / "tls", hosts=hosts, clients=["client"])
-        checkpoint = kraft.bootstrap_checkpoint(self._jvm)
+            self._tls = issue(profile, folder=self._subnet.folder / "tls", hosts=hosts, clients=[OWN_CLIENT])
         for node in self._nodes:
             files = self.files(node.id)
             files.folder.mkdir(mode=0o700)
             reader = node.id if self.spec.links else None
             files.hosts.write_text(kraft.hosts_lines(self._nodes, self._subnet, reader=reader))
             kraft.write_properties(files.properties, self._server_properties(node))
-            log_dirs = self.log_dirs(node.id)
             if self.spec.disk_mb is not None and node.is_broker:
-                for folder in log_dirs:
+                for folder in self.log_dirs(node.id):
                     mounts.small_disk(folder, size_mb=self.spec.disk_mb)
-            kraft.format_storage(log_dirs, cluster_id=self.cluster_id, node_id=node.id, checkpoint=checkpoint)
+            self._format(node)
+
+    def _format(self, node: Node) -> None:
+        kraft.format_storage(
+            self.log_dirs(node.id),
+            cluster_id=self.cluster_id,
+            node_id=node.id,
+            checkpoint=kraft.bootstrap_checkpoint(self._jvm),
+        )
+
+    def _main_class(self, _node: Node) -> str:
+        return "kafka.Kafka"
 
     def _server_properties(self, node: Node) -> dict[str, str]:
         tls: dict[str, str] = {}
@@ -188,7 +255,7 @@ class ProcessCluster(Administration, Wired):
             return
         node, files = self.node(node_id), self.files(node_id)
         command = self._jvm.command(
-            "kafka.Kafka",
+            self._main_class(node),
             str(files.properties),
             heap_mb=self.spec.heap_mb,
             hosts_file=files.hosts,
@@ -208,6 +275,10 @@ class ProcessCluster(Administration, Wired):
         for node in self._nodes:
             self.start(node.id)
         self.wait_links()
+        if self.spec.sasl is not None:
+            password = random_password()
+            self._make_user(OWN_CLIENT, password, self._check_alive)
+            self._users[OWN_CLIENT] = password
         round_trip(
             self._own_config(),
             addresses=[self.direct_address(node.id) for node in self.brokers],
@@ -492,9 +563,11 @@ def start_cluster(
     SetupFailed tells what the machine lacks.
     """
     jvm = Jvm(find_java(java_home), kafka_jars(spec.kafka, progress))
-    kraft.bootstrap_checkpoint(jvm)
     rng = rng or random.Random(os.getpid())
-    _ensure_start_cache(jvm, supervisor, log_folder, progress, rng)
+    # A few starts of the old Kafka do not pay for recording its cache.
+    if spec.controllers != "zookeeper":
+        kraft.bootstrap_checkpoint(jvm)
+        _ensure_start_cache(jvm, supervisor, log_folder, progress, rng)
     cluster = _make(spec, supervisor, jvm, log_folder, rng)
     progress(f"starting {spec.name}: {len(cluster.nodes)} JVM(s)")
     began = time.monotonic()
@@ -512,7 +585,10 @@ def _make(
     spec: ClusterSpec, supervisor: Supervisor, jvm: Jvm, log_folder: Path, rng: random.Random
 ) -> ProcessCluster:
     subnet = network.reserve(kraft.node_ids(spec), client_port=spec.client_port, rng=rng)
-    return ProcessCluster(spec, supervisor=supervisor, jvm=jvm, subnet=subnet, log_folder=log_folder)
+    from kafkaos.backends.zookeeper import ZooKeeperCluster
+
+    kind = ZooKeeperCluster if spec.controllers == "zookeeper" else ProcessCluster
+    return kind(spec, supervisor=supervisor, jvm=jvm, subnet=subnet, log_folder=log_folder)
 
 
 def _ensure_start_cache(

@@ -37,8 +37,12 @@ class Wired:
     _steering: Links | None = None
 
     def direct_address(self, node_id: int) -> str:
-        """`host:port` of a broker's client listener past the links, for who has to see it though it is cut off."""
-        return f"{self._subnet.address(node_id, node_id)}:{self._subnet.client_port}"
+        """`host:port` of a broker past the links, for who has to see it though it is cut off.
+
+        Its client listener; where clients log in, the brokers' own, which takes our certificate.
+        """
+        port = self._subnet.client_port if self._spec.sasl is None else self._subnet.broker_port
+        return f"{self._subnet.address(node_id, node_id)}:{port}"
 
     @cached_property
     def _observer_tls(self) -> ssl.SSLContext | None:
@@ -99,14 +103,14 @@ class Wired:
         return self._steering
 
     def _routes(self) -> Iterator[Route]:
-        """Clients reach brokers, nodes reach brokers and controllers; a node reaches itself without a link."""
+        """Clients reach brokers, nodes reach brokers and controllers (or ZooKeeper), and themselves without a link."""
         for node in self._nodes:
             own = self._subnet.address(node.id, node.id)
             for source in (CLIENTS, *(other.id for other in self._nodes if other.id != node.id)):
                 ports = []
                 if node.is_broker:
                     ports.append(self._subnet.client_port if source == CLIENTS else self._subnet.broker_port)
-                if node.is_controller and source != CLIENTS:
+                if node.role != "broker" and source != CLIENTS:
                     ports.append(self._subnet.controller_port)
                 for port in ports:
                     yield Route(source, node.id, (self._subnet.address(source, node.id), port), (own, port))

@@ -55,7 +55,7 @@ def _clusters() -> Rows:
             "name": s.name,
             "brokers": s.brokers,
             "controllers": s.controllers,
-            "security": s.security,
+            "security": f"{s.security}, {s.sasl}" if s.sasl else s.security,
             "kafka": s.kafka,
             "description": s.description,
         }

@@ -168,7 +168,7 @@ class ClientHandle(Generic[S]):
             [sys.executable, "-m", self.module, str(settings_path)],
             name=self._stem,
             log_path=self.log_path,
-            env=dict(os.environ),
+            env={**os.environ, **self.settings.secrets()},
         )
         self.wait_until(
             lambda: self.state is not State.STARTING, "started", timeout_s=timeout_s, ended_is_fine=True

@@ -7,6 +7,7 @@ the last word over what the other fields ask for.
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -19,6 +20,9 @@ Isolation = Literal["uncommitted", "committed"]
 CommitMode = Literal["batch", "record", "before", "auto", "never"]
 Config = dict[str, str | int | float | bool]
 
+# Of `config`, what no file of a run may hold: it goes to the process by its environment.
+SECRETS = ("sasl.password",)
+SECRETS_VARIABLE = "KAFKAOS_CLIENT_SECRETS"
 _ACKS: dict[str, int] = {"all": -1, "1": 1, "0": 0}
 
 
@@ -50,12 +54,22 @@ class ClientSettings:
         return self.segment_path.with_suffix(".status") if self.status is None else Path(self.status)
 
     def dump(self, path: Path) -> None:
-        """Write the JSON file that the process is started with."""
-        path.write_text(json.dumps(asdict(self), indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        """Write the JSON file that the process is started with, without the secrets."""
+        given = asdict(self)
+        given["config"] = {name: value for name, value in self.config.items() if name not in SECRETS}
+        path.write_text(json.dumps(given, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+    def secrets(self) -> dict[str, str]:
+        """The environment variable that `load` reads beside the file; empty where there is no secret."""
+        found = {name: value for name, value in self.config.items() if name in SECRETS}
+        return {SECRETS_VARIABLE: json.dumps(found)} if found else {}
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read a settings file; raises WrongUse on a missing file, broken JSON, an unknown or missing key."""
+        """Read a settings file, and the secrets of the environment.
+
+        Raises WrongUse on a missing file, broken JSON, an unknown or missing key.
+        """
         try:
             given = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
@@ -64,6 +78,8 @@ class ClientSettings:
         if not isinstance(given, dict) or not set(given) <= known:
             extra = sorted(set(given) - known) if isinstance(given, dict) else "no object"
             raise WrongUse(f"{path} has keys that {cls.__name__} does not know: {extra}; remove them")
+        secrets = json.loads(os.environ.get(SECRETS_VARIABLE, "{}"))
+        given["config"] = given.get("config", {}) | secrets
         for name in ("topics", "keys", "assignment"):  # JSON has no tuples
             if isinstance(given.get(name), list):
                 given[name] = tuple(tuple(x) if isinstance(x, list) else x for x in given[name])

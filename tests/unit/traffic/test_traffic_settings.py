@@ -76,3 +76,17 @@ def test_the_settings_file_is_plain_json_with_no_secrets_of_its_own(tmp_path: Pa
     """The file holds the fields and nothing else."""
     EXAMPLES[0].dump(tmp_path / "s.json")
     assert json.loads((tmp_path / "s.json").read_text())["keys"] == [3, 5]
+
+
+def test_a_password_goes_by_the_environment_and_is_in_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file that a process is started with lacks the password; with the environment beside it, it is whole again."""
+    given = ProducerSettings(
+        topics=("a",), client="p", config={"sasl.username": "u", "sasl.password": "geheim"}
+    )
+    given.dump(tmp_path / "s.json")
+    assert "geheim" not in (tmp_path / "s.json").read_text()
+    for name, value in given.secrets().items():
+        monkeypatch.setenv(name, value)
+    assert ProducerSettings.load(tmp_path / "s.json") == given
