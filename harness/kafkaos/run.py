@@ -12,6 +12,7 @@ import json
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,6 +28,14 @@ from kafkaos.faults.journal import HealJournal
 from kafkaos.faults.undo import heal_pending
 from kafkaos.faults.world import World
 from kafkaos.history import Recording
+from kafkaos.history.bodies import (
+    BODIES_FOLDER,
+    MODELS_FOLDER,
+    Expected,
+    load_bodies,
+    load_models,
+    write_model,
+)
 from kafkaos.history.events import EventLog
 from kafkaos.history.recorder import Isolation, Recorder
 from kafkaos.history.recording import archive, write_meta
@@ -93,6 +102,7 @@ class Chaos:
         )
         self._watch = Watch(cluster, self._events, lambda: self._world.topics)
         self._names = itertools.count(1)
+        self._expected: list[str] = []
         self._without_evidence: list[str] = []
         self._drained = False
         self._recording: Recording | None = None
@@ -206,8 +216,16 @@ class Chaos:
         found = read_bodies(
             topic, self.cluster.client_config(), isolation=isolation, timeout_s=FINAL_DEADLINE_S
         )
-        keep_bodies(found, self.folder / "bodies" / f"{topic}.jsonl")
+        keep_bodies(found, self.folder / BODIES_FOLDER / f"{topic}.jsonl")
         return found
+
+    def expect(self, topic: str, records: Iterable[Expected]) -> None:
+        """What a reference model says that `topic` holds, as (key, JSON value) pairs; `matches_model` compares.
+
+        Kept as `models/TOPIC.jsonl` in the run's folder. WrongUse for a value that is no JSON.
+        """
+        write_model(records, self.folder / MODELS_FOLDER / f"{topic}.jsonl")
+        self._expected.append(topic)
 
     @property
     def _apps(self) -> list[AppHandle]:
@@ -356,6 +374,9 @@ class Chaos:
         self.drain()
         with self._step("check"):
             recording = self._archived()
+            for topic in sorted({topic for guarantee in guarantees for topic in self._bodies_of(guarantee)}):
+                self.bodies(topic)
+            recording = replace(recording, bodies=load_bodies(self.folder), models=load_models(self.folder))
             write_meta(self.folder, {"guarantees": [checks.to_json(guarantee) for guarantee in guarantees]})
             self.verdicts = [*self.verdicts, *checks.judge_all(recording, guarantees)]
             text = json.dumps([verdict.to_json() for verdict in self.verdicts], indent=1)
@@ -389,6 +410,12 @@ class Chaos:
             self._recorder.close()
             self._recording = archive(self.folder)
         return self._recording
+
+    def _bodies_of(self, guarantee: Guarantee) -> Sequence[str]:
+        """The topics whose whole records a guarantee compares: read once more at the end, when all is said."""
+        if isinstance(guarantee, checks.MatchesModel):
+            return [guarantee.topic] if guarantee.topic else self._expected
+        return guarantee.bodies_of if isinstance(guarantee, checks.ExactlyOnce) else ()
 
     @property
     def recording(self) -> Recording:

@@ -7,7 +7,9 @@ from typing import Literal
 from kafkaos.checks.acknowledged_loss import NoAcknowledgedLoss
 from kafkaos.checks.availability import Available
 from kafkaos.checks.duplicates import NoDuplicates
+from kafkaos.checks.exactly_once import ExactlyOnce
 from kafkaos.checks.guarantee import Guarantee
+from kafkaos.checks.matches_model import MatchesModel
 from kafkaos.checks.offsets_agree import OffsetsAgree
 from kafkaos.checks.phantom import NoPhantom
 from kafkaos.checks.producer_order import ProducerOrder
@@ -30,10 +32,22 @@ def recovered(*, within: str | float, since: Literal["inject", "heal"] = "inject
     return Recovered(within_s=duration_s(within), since=since)
 
 
+def matches_model(*, topic: str | None = None) -> MatchesModel:
+    """`matches_model(topic="totals")`: what `chaos.expect` wrote for it; without a topic all that have a model."""
+    return MatchesModel(topic=topic)
+
+
+def exactly_once(*, source: str, sink: str, by: tuple[str, ...] = ()) -> ExactlyOnce:
+    """`exactly_once(source="orders", sink="invoices", by=("order",))`: see ExactlyOnce."""
+    return ExactlyOnce(source=source, sink=sink, by=by)
+
+
 __all__ = [
     "GUARANTEES",
     "Available",
+    "ExactlyOnce",
     "Guarantee",
+    "MatchesModel",
     "NoAcknowledgedLoss",
     "NoDuplicates",
     "NoPhantom",
@@ -45,8 +59,10 @@ __all__ = [
     "Verdict",
     "Witness",
     "available",
+    "exactly_once",
     "from_json",
     "judge_all",
+    "matches_model",
     "no_acknowledged_loss",
     "no_duplicates",
     "no_phantom",

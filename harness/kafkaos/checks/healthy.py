@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from kafkaos.checks.healthy_streams import bodies, models
 from kafkaos.checks.story import NS_PER_S
 from kafkaos.history import Recording
 from kafkaos.history.columns import conform
@@ -55,7 +56,12 @@ def healthy(
     rows = rows.with_columns(
         incarnation=pl.lit(0), row=pl.int_range(pl.len()).over("client"), corrupt=pl.lit(False)
     )
-    return Recording(rows=conform(rows, source="the healthy recording"), meta={"run": f"healthy-{seed}"})
+    return Recording(
+        rows=conform(rows, source="the healthy recording"),
+        meta={"run": f"healthy-{seed}"},
+        bodies=bodies(seed=seed),
+        models=models(seed=seed),
+    )
 
 
 def _sends(*, producers: int, partitions: int, records: int, rng: np.random.Generator) -> pl.DataFrame:

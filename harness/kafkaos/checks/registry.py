@@ -13,7 +13,9 @@ from pydantic import TypeAdapter, ValidationError
 from kafkaos.checks.acknowledged_loss import NoAcknowledgedLoss
 from kafkaos.checks.availability import Available
 from kafkaos.checks.duplicates import NoDuplicates
+from kafkaos.checks.exactly_once import ExactlyOnce
 from kafkaos.checks.guarantee import Guarantee, unknown
+from kafkaos.checks.matches_model import MatchesModel
 from kafkaos.checks.offsets_agree import OffsetsAgree
 from kafkaos.checks.phantom import NoPhantom
 from kafkaos.checks.producer_order import ProducerOrder
@@ -34,6 +36,8 @@ GUARANTEES: dict[str, type[Guarantee]] = {
         ReaderOrder,
         Available,
         Recovered,
+        ExactlyOnce,
+        MatchesModel,
     )
 }
 _SECONDS = {"ms": 0.001, "s": 1.0, "min": 60.0, "": 1.0}

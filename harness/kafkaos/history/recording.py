@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import polars as pl
 
 from kafkaos.errors import BrokenRecording, WrongUse
+from kafkaos.history.bodies import Tables, load_bodies, load_models
 from kafkaos.history.columns import conform
 from kafkaos.history.events import EVENTS_FILE, Event, read_events
 from kafkaos.history.reading import read_segments
@@ -36,6 +37,10 @@ class Recording:
     events: list[Event] = field(default_factory=list)
     doubt: str = ""
     """Why nothing of this recording can be called held; empty where it is whole."""
+    bodies: Tables = field(default_factory=dict)
+    """Whole records by topic, of those topics whose records were kept."""
+    models: Tables = field(default_factory=dict)
+    """What a reference model says that a topic holds."""
     _derived: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def derive(self, name: str, compute: Callable[[], T]) -> T:
@@ -47,7 +52,11 @@ class Recording:
 
     def with_rows(self, rows: pl.DataFrame) -> Recording:
         """The same run with other rows; nothing derived is taken over."""
-        return Recording(rows=rows, meta=self.meta, events=self.events, doubt=self.doubt)
+        return replace(self, rows=rows, _derived={})
+
+    def with_bodies(self, topic: str, table: pl.DataFrame) -> Recording:
+        """The same run with other whole records of one topic."""
+        return replace(self, bodies={**self.bodies, topic: table}, _derived={})
 
 
 def load(path: Path) -> Recording:
@@ -87,7 +96,7 @@ def archive(folder: Path) -> Recording:
         draft = folder / (ARCHIVE_FILE + ".tmp")
         rows.write_parquet(draft, compression="zstd", metadata={_RUN_KEY: run})
         draft.rename(folder / ARCHIVE_FILE)
-        recording = Recording(rows=rows, meta=meta, events=recording.events)
+        recording = replace(recording, rows=rows, meta=meta, _derived={})
     for path in segments:
         path.unlink()
     if (folder / SEGMENTS_FOLDER).is_dir() and not any((folder / SEGMENTS_FOLDER).iterdir()):
@@ -125,7 +134,14 @@ def _load_folder(folder: Path) -> Recording:
         )
     if run is not None:
         meta["run"] = run
-    return Recording(rows=rows, meta=meta, events=_events(folder), doubt=doubt)
+    return Recording(
+        rows=rows,
+        meta=meta,
+        events=_events(folder),
+        doubt=doubt,
+        bodies=load_bodies(folder),
+        models=load_models(folder),
+    )
 
 
 def _segments(folder: Path) -> list[Path]:

@@ -43,10 +43,15 @@ def test_every_check_declares_and_every_mutation_is_declared() -> None:
 
 
 @pytest.mark.parametrize("mutation", sorted(MUTATIONS))
-def test_planting_changes_the_rows_and_leaves_the_original(mutation: str) -> None:
+def test_planting_changes_the_recording_and_leaves_the_original(mutation: str) -> None:
     """A mutation makes a new recording that differs; the healthy one stays as it was."""
-    before = HEALTHY.rows.clone()
+    before = {
+        "rows": HEALTHY.rows.clone(),
+        **{topic: HEALTHY.bodies[topic].clone() for topic in HEALTHY.bodies},
+    }
     planted = plant(mutation, HEALTHY)
-    assert HEALTHY.rows.equals(before)
-    assert planted.recording.rows.schema == before.schema
-    assert not planted.recording.rows.equals(before)
+    after = {"rows": HEALTHY.rows, **HEALTHY.bodies}
+    assert all(after[name].equals(table) for name, table in before.items())
+    hurt = {"rows": planted.recording.rows, **planted.recording.bodies}
+    assert all(hurt[name].schema == table.schema for name, table in before.items())
+    assert not all(hurt[name].equals(table) for name, table in before.items())

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import random
 
-from kafkaos.checks.mutations import clients, log  # they register their mutations
+from kafkaos.checks.mutations import clients, log, streams  # they register their mutations
 from kafkaos.checks.mutations.tools import MUTATIONS, Planted
 from kafkaos.history import Recording
 
-__all__ = ["MUTATIONS", "Planted", "clients", "log", "plant"]
+__all__ = ["MUTATIONS", "Planted", "clients", "log", "plant", "streams"]
 
 
 def plant(name: str, recording: Recording, *, seed: int = 0) -> Planted:

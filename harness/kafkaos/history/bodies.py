@@ -1,0 +1,99 @@
+"""Whole records and what a model expects, as a run keeps them beside its rows: `bodies/` and `models/`, JSON lines.
+
+Rows name a record by a number; what an application made of its input shows only in keys and values. Both folders
+have one file a topic. A key, and the value of a body, is text, null, or {"base64": …} where it is no UTF-8; the value
+of a model's line is any JSON value.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, Final
+
+import polars as pl
+
+from kafkaos.errors import BrokenRecording, WrongUse
+
+BODIES_FOLDER: Final = "bodies"
+MODELS_FOLDER: Final = "models"
+BODY_SCHEMA: Final = {"partition": pl.Int32, "offset": pl.Int64, "key": pl.String, "value": pl.String}
+MODEL_SCHEMA: Final = {"key": pl.String, "value": pl.String}
+
+Expected = tuple[str | None, Any]
+Tables = dict[str, pl.DataFrame]
+
+
+def canonical(value: Any) -> str:
+    """The one text of a JSON value: keys sorted, no spaces, numbers by value (13.40 is 13.4)."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def canonical_text(text: Any) -> str:
+    """The same of a record's value as it was kept; what is no JSON becomes a text that no JSON value has."""
+    if text is None:
+        return "no value"
+    try:
+        return canonical(json.loads(text))
+    except (TypeError, ValueError):
+        return f"not JSON: {text}"
+
+
+def write_model(records: Iterable[Expected], path: Path) -> None:
+    """Write what a topic is to hold, one (key, JSON value) a line; None as value is a record without one (tombstone).
+
+    Raises WrongUse for a value that JSON has no word for.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = []
+    for key, value in records:
+        try:
+            lines.append(json.dumps({"key": key, "value": value}, ensure_ascii=False, allow_nan=False) + "\n")
+        except (TypeError, ValueError) as error:
+            raise WrongUse(f"a model's value must be plain JSON, {value!r} is not: {error}") from None
+    path.write_text("".join(lines), encoding="utf-8")
+
+
+def load_bodies(folder: Path) -> Tables:
+    """The topics of `folder/bodies`, in BODY_SCHEMA with canonical values; BrokenRecording names file and line."""
+    return _tables(folder / BODIES_FOLDER, _body, BODY_SCHEMA)
+
+
+def load_models(folder: Path) -> Tables:
+    """The topics of `folder/models`, in MODEL_SCHEMA with canonical values; BrokenRecording names file and line."""
+    return _tables(folder / MODELS_FOLDER, _expected, MODEL_SCHEMA)
+
+
+def _body(line: dict[str, Any]) -> tuple[Any, ...]:
+    return line["partition"], line["offset"], _key(line["key"]), canonical_text(line["value"])
+
+
+def _expected(line: dict[str, Any]) -> tuple[Any, ...]:
+    value = line["value"]
+    return _key(line["key"]), canonical_text(None) if value is None else canonical(value)
+
+
+def _key(key: Any) -> str | None:
+    return key if key is None or isinstance(key, str) else canonical(key)
+
+
+def _tables(
+    folder: Path, parse: Callable[[dict[str, Any]], tuple[Any, ...]], schema: dict[str, Any]
+) -> Tables:
+    return {
+        path.stem: pl.DataFrame(_lines(path, parse), schema=schema, orient="row")
+        for path in sorted(folder.glob("*.jsonl"))
+    }
+
+
+def _lines(path: Path, parse: Callable[[dict[str, Any]], tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    found = []
+    for number, text in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            found.append(parse(json.loads(text)))
+        except (TypeError, ValueError, KeyError) as error:
+            raise BrokenRecording(
+                f"{path} is broken in line {number} ({type(error).__name__}: {error}): copy the run's folder again"
+            ) from None
+    return found

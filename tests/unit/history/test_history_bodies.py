@@ -1,0 +1,111 @@
+"""Whole records and models beside a run's rows: written, read back, compared, and broken ones told."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from kafkaos.checks import Status, exactly_once, matches_model
+from kafkaos.checks.healthy import healthy
+from kafkaos.errors import BrokenRecording, WrongUse
+from kafkaos.history.bodies import load_bodies, load_models, write_model
+from kafkaos.history.recording import Recording
+from kafkaos.traffic.bodies import Body, keep_bodies
+
+
+def kept(folder: Path, topic: str, *records: tuple[str | None, str | None]) -> None:
+    """Records of one partition as a run keeps them."""
+    bodies = [
+        Body(0, at, 0, key.encode() if key else None, None if value is None else value.encode(), [])
+        for at, (key, value) in enumerate(records)
+    ]
+    keep_bodies(bodies, folder / "bodies" / f"{topic}.jsonl")
+
+
+def recording(folder: Path) -> Recording:
+    return Recording(rows=healthy().rows, bodies=load_bodies(folder), models=load_models(folder))
+
+
+def test_equal_json_is_equal_however_it_was_written(tmp_path):
+    """Order of fields, spaces and trailing zeros make no difference; keys, tombstones and numbers do."""
+    kept(tmp_path, "out", ("1", '{"price": 13.40, "id": 2}'), (None, '"é"'), ("2", None))
+    write_model(
+        [(None, "é"), ("2", None), ("1", {"id": 2, "price": 13.4})], tmp_path / "models" / "out.jsonl"
+    )
+    verdict = matches_model(topic="out").judge(recording(tmp_path))
+    assert verdict.status is Status.PASS, verdict.witnesses
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("1", '{"id":3}', 'out-0 has at offset 0, what the model does not expect: key 1, {"id":3}.'),
+        ("9", '{"id":2}', "key 9"),
+        ("1", '{"id":2', 'not JSON: {"id":2.'),
+        ("1", None, "key 1, null."),
+    ],
+)
+def test_what_differs_is_told_from_both_sides(tmp_path, key, value, said):
+    """A witness names the record that is there instead, and one the record that is missing."""
+    kept(tmp_path, "out", (key, value))
+    write_model([("1", {"id": 2})], tmp_path / "models" / "out.jsonl")
+    verdict = matches_model(topic="out").judge(recording(tmp_path))
+    assert verdict.status is Status.FAIL
+    assert said in verdict.witnesses[0].sentence
+    assert verdict.witnesses[1].sentence == 'out lacks what the model expects: key 1, {"id":2}.'
+
+
+def test_a_record_too_often_is_told_with_its_number(tmp_path):
+    """Multisets: the third of two expected equal records is a breach, and is told as the third."""
+    kept(tmp_path, "out", *[("1", "5")] * 3)
+    write_model([("1", 5)] * 2, tmp_path / "models" / "out.jsonl")
+    verdict = matches_model().judge(recording(tmp_path))
+    assert verdict.counts == {"expected": 2, "found": 3, "missing": 0, "unexpected": 1}
+    assert "at offset 2, for the 3. time" in verdict.witnesses[0].sentence
+
+
+def test_nothing_to_compare_is_unknown(tmp_path):
+    """No model, no records, or both empty: nothing was shown."""
+    empty = recording(tmp_path)
+    assert matches_model().judge(empty).status is Status.UNKNOWN
+    assert matches_model(topic="out").judge(empty).status is Status.UNKNOWN
+    assert exactly_once(source="in", sink="out").judge(empty).status is Status.UNKNOWN
+    write_model([], tmp_path / "models" / "out.jsonl")
+    kept(tmp_path, "out")
+    kept(tmp_path, "in")
+    assert matches_model().judge(recording(tmp_path)).status is Status.UNKNOWN
+    assert exactly_once(source="in", sink="out").judge(recording(tmp_path)).status is Status.UNKNOWN
+
+
+def test_exactly_once_counts_by_the_fields_that_input_and_output_share(tmp_path):
+    """Two equal inputs have two outputs; the third is a duplicate, and an input without output is lost."""
+    kept(tmp_path, "in", *[(None, '{"id":1,"price":2}')] * 2, (None, '{"id":7,"price":1}'))
+    made = '{"id":1,"name":"a","price":2.0}', '{"price":2,"id":1,"name":"b"}'
+    by = exactly_once(source="in", sink="out", by=("id", "price"))
+    kept(tmp_path, "out", *[("1", made[1])] * 3)
+    verdict = by.judge(recording(tmp_path))
+    assert verdict.counts == {"inputs": 3, "outputs": 3, "lost": 1, "duplicated": 1, "without_input": 0}
+    assert "at offset 2" in verdict.witnesses[0].sentence
+    assert "2 inputs of its kind, and output 0/0 already" in verdict.witnesses[0].sentence
+    assert verdict.witnesses[1].sentence.startswith("in-0 has at offset 2")
+    kept(tmp_path, "out", *[("1", made[1])] * 2, ("7", '{"id":7,"price":1}'))
+    assert by.judge(recording(tmp_path)).status is Status.PASS
+
+
+def test_a_broken_line_is_a_broken_recording(tmp_path):
+    """Half a line names its file and number, and nothing is judged."""
+    path = tmp_path / "models" / "out.jsonl"
+    write_model([("1", 5)], path)
+    path.write_text(path.read_text() + '{"key": "1", "val')
+    with pytest.raises(BrokenRecording, match=r"out\.jsonl is broken in line 2"):
+        load_models(tmp_path)
+    path.write_text(json.dumps({"key": None}))
+    with pytest.raises(BrokenRecording, match="KeyError"):
+        load_models(tmp_path)
+
+
+def test_a_model_takes_plain_json_only(tmp_path):
+    """A value that JSON has no word for is the scenario's mistake."""
+    for value in (float("nan"), b"bytes"):
+        with pytest.raises(WrongUse, match="must be plain JSON"):
+            write_model([(None, value)], tmp_path / "out.jsonl")
