@@ -323,7 +323,7 @@ def test_a_fenced_producer_is_fatal(stage: Callable[..., Stage]) -> None:
     assert old.wait_ended(timeout_s=WAIT_S) == EXIT_FATAL
     assert "fenced" in old.last_error.lower()
     new.wait_committed(3, timeout_s=WAIT_S)
-    assert new.stop() == 0
+    assert new.stop() == 0, new.last_error
     assert old.stop() == EXIT_FATAL
 
 

@@ -80,7 +80,9 @@ class Transactions:
                 left -= due
             self._sends.producer.poll(0 if due else pace.wait_s())
             self._sends.settle()
-        if abort:  # an abort at once would purge the records before they reach the log, and prove nothing
+        # An abort at once would purge the records before they reach the log, and prove nothing. One before the broker
+        # took the partitions in is also answered with INVALID_TXN_STATE, which librdkafka takes for fatal.
+        if abort or left:
             self._sends.flush(timeout_s=self._settings.flush_timeout_s)
         self._client.raise_if_fatal()
         self._end(transaction, abort=abort or left > 0)
