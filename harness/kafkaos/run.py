@@ -24,7 +24,9 @@ from kafkaos.checks import Guarantee, Status, Verdict
 from kafkaos.cluster import Cluster
 from kafkaos.errors import KafkaosError, SetupFailed, WrongUse
 from kafkaos.faults.base import Fault
+from kafkaos.faults.conduct import Conductor
 from kafkaos.faults.journal import HealJournal
+from kafkaos.faults.plan import Plan, Step, plan_from_json
 from kafkaos.faults.undo import heal_pending
 from kafkaos.faults.world import World
 from kafkaos.history import Recording
@@ -53,9 +55,10 @@ FINAL_DEADLINE_S = 120.0
 # A killed member's partitions wait for this; librdkafka's own is 45 s.
 SHORT_SESSION = {"session.timeout.ms": 6000, "heartbeat.interval.ms": 500}
 VERDICTS_FILE = "verdicts.json"
+PLAN_FILE = "plan.json"
 
 H = TypeVar("H", bound=ProducerHandle | ConsumerHandle | AppHandle)
-Step = Callable[[str], AbstractContextManager[Any]]
+StepHook = Callable[[str], AbstractContextManager[Any]]
 
 
 class GuaranteeBroken(AssertionError):
@@ -78,7 +81,8 @@ class Chaos:
         run_id: str,
         seed: int,
         settings: dict[str, Any] | None = None,
-        step: Step = contextlib.nullcontext,
+        step: StepHook = contextlib.nullcontext,
+        replay: Plan | None = None,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.cluster = cluster
@@ -104,6 +108,9 @@ class Chaos:
         self._names = itertools.count(1)
         self._expected: list[str] = []
         self._without_evidence: list[str] = []
+        self._plan = Plan()
+        self._replay = replay
+        self._conducting = False
         self._drained = False
         self._recording: Recording | None = None
         write_meta(
@@ -266,6 +273,8 @@ class Chaos:
         if reason is not None:
             raise WrongUse(f"{fault.name} is not available on cluster {self.cluster.spec.name}: {reason}")
         self._steady_state()
+        if not self._conducting:
+            self._next_steps(Plan((Step(fault),)), fixed=True)
         with self._step(f"inject: {fault.title}"):
             number = self._events.inject(
                 fault.name, target=str(getattr(fault, "target", "")), fault_json=_json(fault)
@@ -299,6 +308,37 @@ class Chaos:
         ]
         with self._step("steady state" + (f": {', '.join(counts)}" if counts else "")):
             self._watch.look()
+    def run_plan(self, plan: Plan) -> Plan:
+        """Carry out a plan, what it leaves to chance drawn by the seed; the explicit plan, as `plan.json` keeps it.
+
+        In a replay the stored plan takes its place. WaitExpired when traffic that a step awaits does not come.
+        """
+        brokers = [node.id for node in self.cluster.nodes if node.is_broker]
+        explicit = self._next_steps(plan.expand(self.rng, brokers=brokers), fixed=False)
+        producers = [c for c in self.clients.values() if isinstance(c, ProducerHandle)]
+        conductor = Conductor(self.fault, lambda: sum(producer.acknowledged for producer in producers))
+        self._conducting = True
+        try:
+            conductor.carry_out(explicit)
+        finally:
+            self._conducting = False
+        return explicit
+
+    def _next_steps(self, plan: Plan, *, fixed: bool) -> Plan:
+        """What comes next, kept in `plan.json`. In a replay what came then, which what is `fixed` must equal."""
+        if self._replay is not None:
+            at = len(self._plan.steps)
+            stored = Plan(self._replay.steps[at : at + len(plan.steps)])
+            if fixed and stored.faults != plan.faults:
+                then = ", ".join(map(str, stored.faults)) or "nothing more"
+                raise WrongUse(
+                    f"this scenario does {plan.faults[0]} as step {at + 1}, the stored plan has {then}: "
+                    "replay it with the scenario as it was recorded"
+                )
+            plan = stored
+        self._plan = Plan((*self._plan.steps, *plan.steps))
+        (self.folder / PLAN_FILE).write_text(json.dumps(self._plan.to_json(), indent=1) + "\n")
+        return plan
 
     # the end
 
@@ -457,6 +497,17 @@ def _json(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_json(item) for item in value]
     return value if isinstance(value, str | int | float | bool | None) else str(value)
+
+
+def plan_of(folder: Path) -> Plan:
+    """The plan that a run left in its folder; WrongUse where there is none, or a broken one."""
+    path = folder / PLAN_FILE
+    try:
+        return plan_from_json(json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise WrongUse(f"{folder} holds no {PLAN_FILE}: name the folder of a run that had faults") from None
+    except ValueError as error:
+        raise WrongUse(f"{path} is not JSON ({error}): take it from a good copy of the run") from None
 
 
 def verdicts_of(folder: Path) -> Sequence[Verdict]:

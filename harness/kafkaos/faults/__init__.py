@@ -15,7 +15,7 @@ from kafkaos.faults.journal import JOURNAL_FILE, HealJournal, heal_leftovers, pe
 from kafkaos.faults.kill import Kill
 from kafkaos.faults.kill_all import KillAll
 from kafkaos.faults.pause import Pause
-from kafkaos.faults.plan import Hold, Plan, Step, Trigger, plan_from_json
+from kafkaos.faults.plan import AnyOf, Hold, Parallel, Plan, Repeat, Serial, Step, Trigger, plan_from_json
 from kafkaos.faults.rate import Rate
 from kafkaos.faults.reassign import Reassign
 from kafkaos.faults.reset import Reset
@@ -31,6 +31,7 @@ from kafkaos.faults.world import ClientProcess, World
 __all__ = [
     "EVIDENCE_DEADLINE_S",
     "JOURNAL_FILE",
+    "AnyOf",
     "ClientProcess",
     "CrashLoop",
     "Cut",
@@ -46,16 +47,19 @@ __all__ = [
     "Kill",
     "KillAll",
     "KillClient",
+    "Parallel",
     "Pause",
     "PauseClient",
     "Plan",
     "PreferredElection",
     "Rate",
     "Reassign",
+    "Repeat",
     "Reset",
     "Restart",
     "Ring",
     "RollingRestart",
+    "Serial",
     "ShrinkIsr",
     "Step",
     "Stop",

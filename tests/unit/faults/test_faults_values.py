@@ -9,10 +9,14 @@ import pytest
 
 from kafkaos.errors import KafkaosError, SetupFailed, WrongUse
 from kafkaos.faults import (
+    AnyOf,
     Hold,
     Kill,
     KillClient,
+    Parallel,
     Plan,
+    Repeat,
+    Serial,
     Step,
     Trigger,
     World,
@@ -47,6 +51,8 @@ def test_a_plan_is_the_same_after_json() -> None:
             Step(Kill(roles.leader("orders")), Trigger(after_acknowledged=500), Hold(duration_s=2.5)),
             Step(KillClient("sender", restart=False), Trigger(after_s=1), Hold(acknowledged=10)),
             Step(Kill(roles.controller())),
+            Serial((Step(KillClient("sender")), Parallel((Step(Kill(roles.broker(1))),)))),
+            Repeat(3, AnyOf((Step(Kill(roles.any_broker()), Trigger(after_acknowledged=(5, 9))),))),
         )
     )
     assert plan_from_json(json.loads(json.dumps(plan.to_json()))) == plan
@@ -79,7 +85,17 @@ def test_a_fault_that_does_not_fit_is_told(given: dict[str, Any], match: str) ->
         ([], "must be a JSON object"),
         ({"step": []}, "did you mean `steps`"),
         ({"steps": {}}, "must be a list"),
-        ({"steps": [{}]}, "needs `fault`"),
+        ({"steps": [{}]}, "there are: fault"),
+        ({"steps": [{"parallell": []}]}, "did you mean `parallel`"),
+        ({"steps": [{"serial": [], "hold": {}}]}, "take `hold` out"),
+        ({"steps": [{"serial": {}}]}, "must be a list"),
+        ({"steps": [{"any_of": []}]}, "at least one"),
+        ({"steps": [{"repeat": {"times": 0, "node": {"serial": []}}}]}, "1 to 1000 times"),
+        ({"steps": [{"repeat": {"time": 1, "node": {"serial": []}}}]}, "did you mean `times`"),
+        (
+            {"steps": [{"fault": {"fault": "kill-client", "client": "a"}, "trigger": {"after_s": [2, 1]}}]},
+            "the smaller one first",
+        ),
         (
             {"steps": [{"fault": {"fault": "kill-client", "client": "a"}, "trigger": {"after": 1}}]},
             "has no `after`",
