@@ -19,6 +19,7 @@ from kafkaos.commands.check import check
 from kafkaos.commands.doctor import doctor
 from kafkaos.commands.heal import heal
 from kafkaos.commands.listing import list_things
+from kafkaos.commands.replay import replay
 from kafkaos.commands.report import report
 from kafkaos.commands.run import run
 from kafkaos.commands.telling import stderr
@@ -39,6 +40,7 @@ app.command()(run)
 app.command()(up)
 app.command()(check)
 app.command()(report)
+app.command()(replay)
 app.command()(doctor)
 app.command()(heal)
 app.command()(certs)

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from kafkaos.backends.pool import ClusterPool
     from kafkaos.backends.process import ProcessCluster
     from kafkaos.checks import Verdict
+    from kafkaos.faults import Plan
+    from kafkaos.planfile import Experiment
     from kafkaos.reporting.table import Totals
     from kafkaos.run import Chaos
     from kafkaos.spec import ClusterSpec
@@ -55,6 +57,8 @@ class Session:
     java_home: str | None
     out: Path
     quiet: bool
+    plan: Path | None = None
+    replay: Path | None = None
     reporter: Any = None
     scenarios: list[Scenario] = field(default_factory=list)
     _pool: ClusterPool | None = None
@@ -122,6 +126,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--kafka-out", metavar="DIR", help="folder for recordings and logs (default: reports/out/TIME-SEED)"
     )
     group.addoption(
+        "--kafka-plan",
+        metavar="FILE",
+        help="the plan or experiment (JSON) that the fixture `kafka_plan` gives",
+    )
+    group.addoption(
+        "--kafka-replay", metavar="DIR", help="run with the explicit plan that this run's folder holds"
+    )
+    group.addoption(
         "--kafka-quiet", action="store_true", help="do not tell the progress of downloads and starts"
     )
 
@@ -154,8 +166,14 @@ def pytest_configure(config: pytest.Config) -> None:
         java_home=config.getoption("--kafka-java-home"),
         out=Path(out).absolute(),
         quiet=config.getoption("--kafka-quiet"),
+        plan=_path(config.getoption("--kafka-plan")),
+        replay=_path(config.getoption("--kafka-replay")),
         reporter=None,
     )
+
+
+def _path(given: str | None) -> Path | None:
+    return None if given is None else Path(given).absolute()
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -227,6 +245,14 @@ def kafka_cluster(kafka_cluster_spec: ClusterSpec, kafkaos_session: Session) -> 
 
 
 @pytest.fixture
+def kafka_plan(kafkaos_session: Session) -> Plan | Experiment | None:
+    """What `--kafka-plan` names: a plan, or a Chaos Toolkit experiment; None without it."""
+    from kafkaos.planfile import read_plan_file
+
+    return None if kafkaos_session.plan is None else read_plan_file(kafkaos_session.plan)
+
+
+@pytest.fixture
 def chaos(
     request: pytest.FixtureRequest, kafka_cluster: ProcessCluster, kafkaos_session: Session
 ) -> Iterator[Chaos]:
@@ -234,7 +260,7 @@ def chaos(
     import allure
 
     from kafkaos.reporting.table import Totals
-    from kafkaos.run import Chaos, tell
+    from kafkaos.run import Chaos, plan_of, tell
 
     session = kafkaos_session
     # Readable, short enough for a file system, and never shared by two tests.
@@ -252,9 +278,11 @@ def chaos(
         settings={
             **session.settings(),
             "test": request.node.nodeid,
+            "file": str(request.path),
             "reproduce": _reproduce(request.node, session),
         },
         step=allure.step,
+        replay=None if session.replay is None else plan_of(session.replay),
     )
     try:
         yield run

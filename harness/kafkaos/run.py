@@ -316,7 +316,11 @@ class Chaos:
         brokers = [node.id for node in self.cluster.nodes if node.is_broker]
         explicit = self._next_steps(plan.expand(self.rng, brokers=brokers), fixed=False)
         producers = [c for c in self.clients.values() if isinstance(c, ProducerHandle)]
-        conductor = Conductor(self.fault, lambda: sum(producer.acknowledged for producer in producers))
+        conductor = Conductor(
+            self.fault,
+            acknowledged=lambda: sum(producer.acknowledged for producer in producers),
+            wait_healthy=lambda: self.cluster.wait_healthy(timeout_s=HEALTH_DEADLINE_S),
+        )
         self._conducting = True
         try:
             conductor.carry_out(explicit)

@@ -14,10 +14,12 @@ import typer
 from kafkaos.commands.options import Backend, JavaHome, Json, check_backend
 from kafkaos.commands.scenarios import MAIN_JOB, choose
 from kafkaos.commands.telling import print_json
-from kafkaos.errors import EXIT_HELD, EXIT_UNKNOWN
+from kafkaos.errors import EXIT_HELD, EXIT_UNKNOWN, WrongUse
 from kafkaos.shipped import shipped
 
 PYTEST_PASSED, PYTEST_FAILED, PYTEST_INTERRUPTED = 0, 1, 2
+A_PLAN = "a_plan_breaks_no_guarantee"
+AN_EXPERIMENT = "an_experiment_keeps_its_steady_state_and_breaks_no_guarantee"
 SETTINGS = Path(__file__).with_name("scenarios.ini")
 
 
@@ -25,7 +27,9 @@ def run(  # noqa: PLR0917 (typer passes all by keyword)
     scenario: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[SCENARIO]…", help="A folder, file, test or row of `kafkaos list scenarios`."
+            metavar="[SCENARIO]…",
+            help="A folder, file, test or row of `kafkaos list scenarios`; or a plan or Chaos Toolkit experiment, "
+            "FILE.json.",
         ),
     ] = None,
     cluster: Annotated[
@@ -47,24 +51,46 @@ def run(  # noqa: PLR0917 (typer passes all by keyword)
 ) -> int:
     """Run scenarios on real brokers and judge them; without a name the main job."""
     check_backend(backend)
-    targets = choose(scenario or [MAIN_JOB])
+    targets, plan = _targets(scenario or [MAIN_JOB])
     if cluster is not None:
         from kafkaos.spec import load_spec
 
         load_spec(cluster)  # a wrong name is told before anything starts
         cluster = str(Path(cluster).absolute()) if cluster.endswith(".toml") else cluster
     seed = secrets.randbelow(2**31) if seed is None else seed
-    folder = (out or Path("reports/out") / f"{datetime.datetime.now():%Y%m%d-%H%M%S}-{seed}").absolute()
-    arguments = [
-        *targets,
-        *("-c", str(SETTINGS), f"--rootdir={shipped('scenarios')}", f"--kafka-seed={seed}"),
-        *(f"--kafka-backend={backend}", f"--kafka-out={folder}", f"--alluredir={folder / 'allure-results'}"),
+    settings = [
+        *("-c", str(SETTINGS), f"--rootdir={shipped('scenarios')}", f"--kafka-backend={backend}"),
         *([f"--kafka-cluster={cluster}"] if cluster else []),
         *([f"--kafka-java-home={java_home}"] if java_home else []),
+        *([f"--kafka-plan={plan}"] if plan else []),
     ]
+    return run_tests([*targets, *settings], seed=seed, out=out, json=json)
+
+
+def _targets(names: list[str]) -> tuple[list[str], Path | None]:
+    """What pytest is to be given, and the plan or experiment where a .json file is named."""
+    files = [Path(name) for name in names if name.endswith(".json")]
+    if not files:
+        return choose(names), None
+    if len(names) > 1:
+        raise WrongUse(
+            f"{files[0]} is run alone: name one plan or experiment at a time, and no scenario beside it."
+        )
+    from kafkaos.planfile import Experiment, read_plan_file
+
+    experiment = isinstance(
+        read_plan_file(files[0]), Experiment
+    )  # what is wrong in it is told before the start
+    return choose([AN_EXPERIMENT if experiment else A_PLAN]), files[0].absolute()
+
+
+def run_tests(arguments: list[str], *, seed: int, out: Path | None, json: bool) -> int:
+    """Run pytest on them, with a folder for what they write; the exit status in kafkaos's terms."""
+    folder = (out or Path("reports/out") / f"{datetime.datetime.now():%Y%m%d-%H%M%S}-{seed}").absolute()
+    own = [f"--kafka-seed={seed}", f"--kafka-out={folder}", f"--alluredir={folder / 'allure-results'}"]
     outcomes = Outcomes()
     with contextlib.redirect_stdout(sys.stderr) if json else contextlib.nullcontext():
-        status = _pytest(arguments, outcomes)
+        status = _pytest([*arguments, *own], outcomes)
     if json:
         print_json({"exit_status": status, "seed": seed, "out": str(folder), "scenarios": outcomes.to_json()})
     return status

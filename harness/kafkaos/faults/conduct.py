@@ -28,6 +28,8 @@ class Conductor:
     """Injects, proves, and heals at the end of the block."""
     acknowledged: Callable[[], int]
     """Acknowledged sends of all producers so far."""
+    wait_healthy: Callable[[], None]
+    """Returns when the cluster is healthy; WaitExpired when it does not become so."""
     deadline_s: float = WAIT_DEADLINE_S
     """For a number of acknowledged sends to be reached."""
 
@@ -46,6 +48,8 @@ class Conductor:
     def _play(self, node: Node) -> Generator[None]:
         match node:
             case Step(fault, trigger, hold):
+                if trigger.healthy:
+                    self.wait_healthy()
                 yield from self._wait(trigger.after_acknowledged, trigger.after_s, f"before {fault}")
                 with self.fault(fault):
                     yield from self._wait(hold.acknowledged, hold.duration_s, f"under {fault}")

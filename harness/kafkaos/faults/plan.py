@@ -25,6 +25,7 @@ Seconds: TypeAlias = float | tuple[float, float]
 
 def _check(value: Trigger | Hold, what: str) -> None:
     given = {f.name: getattr(value, f.name) for f in fields(value) if getattr(value, f.name) is not None}
+    given.pop("healthy", None)
     if len(given) > 1:
         raise WrongUse(f"a {what} has one of {' and '.join(given)}, not both: leave one out")
     for name, number in given.items():
@@ -42,11 +43,12 @@ class Trigger:
     """When a step begins: at once, or after so many acknowledged sends, or after so many seconds.
 
     Both count from the end of the step before; a pair is a range from which the seed draws. Prefer a number of
-    sends: it does not depend on the machine.
+    sends: it does not depend on the machine. With `healthy` the cluster must be healthy before they count.
     """
 
     after_acknowledged: Count | None = None
     after_s: Seconds | None = None
+    healthy: bool = False
 
     def __post_init__(self) -> None:
         _check(self, "trigger")
@@ -249,5 +251,5 @@ def _given(value: Trigger | Hold) -> dict[str, Any]:
     return {
         key: list(number) if isinstance(number, tuple) else number
         for key, number in asdict(value).items()
-        if number is not None
+        if number is not None and number is not False
     }

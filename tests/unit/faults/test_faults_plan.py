@@ -90,7 +90,8 @@ class Stage:
             self.told.append(f"heal {name}")
 
     def carry_out(self, *steps: Any, deadline_s: float = 5.0) -> None:
-        Conductor(self.fault, self.acknowledged, deadline_s).carry_out(Plan(steps))
+        healthy = lambda: self.told.append("healthy")  # noqa: E731
+        Conductor(self.fault, self.acknowledged, healthy, deadline_s).carry_out(Plan(steps))
 
 
 def step(name: str, *, after: int | None = None, held: int | None = None) -> Step:
@@ -116,6 +117,13 @@ def test_parallel_steps_overlap() -> None:
         "inject last",
         "heal last",
     ]
+
+
+def test_a_step_can_wait_for_health() -> None:
+    """Health is awaited before the fault, not after."""
+    stage = Stage()
+    stage.carry_out(step("a"), Step(KillClient("b"), Trigger(after_acknowledged=1, healthy=True)))
+    assert stage.told == ["inject a", "heal a", "healthy", "inject b", "heal b"]
 
 
 def test_what_was_injected_is_healed_when_another_branch_fails() -> None:
