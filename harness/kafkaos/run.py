@@ -308,6 +308,7 @@ class Chaos:
         ]
         with self._step("steady state" + (f": {', '.join(counts)}" if counts else "")):
             self._watch.look()
+
     def run_plan(self, plan: Plan) -> Plan:
         """Carry out a plan, what it leaves to chance drawn by the seed; the explicit plan, as `plan.json` keeps it.
 
