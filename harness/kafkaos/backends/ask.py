@@ -44,11 +44,16 @@ def probe(address: tuple[str, int], *, timeout_s: float, tls: ssl.SSLContext | N
         with socket.create_connection(address, timeout_s) as plain:
             connected = True
             with _secured(plain, host, timeout_s, tls) as connection:
-                began_s = time.monotonic()
-                _answer(connection, host, kafka.protocol.metadata.ApiVersionsRequest(version=0))
-                return LinkProbe(True, time.monotonic() - began_s)
+                return LinkProbe(True, round_trip_s(connection))
     except OSError:
         return LinkProbe(connected, None)
+
+
+def round_trip_s(connection: socket.socket) -> float:
+    """Seconds from a question (for the API versions) to the answer, on an open connection."""
+    began_s = time.monotonic()
+    _answer(connection, "the other end", kafka.protocol.metadata.ApiVersionsRequest(version=0))
+    return time.monotonic() - began_s
 
 
 @contextlib.contextmanager
