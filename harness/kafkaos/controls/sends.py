@@ -11,7 +11,7 @@ from kafkaos.checks import no_duplicates, producer_order
 from kafkaos.cluster import HasFiles
 from kafkaos.controls.control import PATIENT, WAIT_S, Control, Topics, create_topics
 from kafkaos.errors import SetupFailed, WaitExpired
-from kafkaos.faults import Pause
+from kafkaos.faults import CutClients, Pause
 from kafkaos.faults.roles import broker
 from kafkaos.faults.waiting import until
 from kafkaos.run import Chaos
@@ -19,23 +19,28 @@ from kafkaos.traffic.handles import ProducerHandle
 
 RATE = 50.0
 SOME = 10
-SOCKET_TIMEOUT_MS = 1_000
+IMPATIENT = {"socket.timeout.ms": 1_000, "socket.connection.setup.timeout.ms": 2_000}
 REQUEST_TIMEOUT_MS = 2_000
 """Five requests fail one after the other; the pause has to end before the fifth did, on a busy machine too."""
 
 
 def _lost_answers(chaos: Chaos) -> Topics:
-    """The leader stands still with a request in its socket; the client gives up and sends it again: there are two."""
+    """The leader writes what it is sent, its answers are lost; the client gives up and sends again: there are two."""
     topics = create_topics(chaos, replicas=(1, 2, 3))
-    config = {"socket.timeout.ms": SOCKET_TIMEOUT_MS}
-    careless = chaos.producer(topics.weak, name="careless", idempotence=False, rate=RATE, config=config)
-    careful = chaos.producer(topics.twin, name="careful", rate=RATE, config=config)
+    careless = chaos.producer(topics.weak, name="careless", idempotence=False, rate=RATE, config=IMPATIENT)
+    careful = chaos.producer(topics.twin, name="careful", rate=RATE, config=IMPATIENT)
     _let_settle(careless, careful)
-    with chaos.fault(Pause(broker(1), expect_fenced=False)):
+    logs = {
+        producer.name: _Log(chaos, topic)
+        for producer, topic in zip((careless, careful), (topics.weak, topics.twin), strict=True)
+    }
+    sizes = {name: log.size_bytes() for name, log in logs.items()}
+    with chaos.fault(CutClients(broker(1), direction="from")):
         held = {producer.name: _connections(chaos, producer) for producer in (careless, careful)}
         for producer in (careless, careful):
             producer.go_on()
         for producer in (careless, careful):
+            logs[producer.name].wait_larger(sizes[producer.name])
             _wait_given_up(chaos, producer, held[producer.name])
     for producer in (careless, careful):
         producer.wait_acknowledged(SOME, after=producer.mark(), timeout_s=WAIT_S)
