@@ -38,8 +38,7 @@ def traffic(chaos, topic, **settings):
 @pytest.mark.scenario("N1")
 @pytest.mark.kafka_cluster("three")
 def test_a_follower_that_hears_nothing_leaves_the_isr_and_writing_goes_on(kafka_cluster, chaos):
-    """Cut one way: what the leader sends a follower is lost, so it leaves the ISR; acks=all goes on with two, and
-    the follower is back in sync when the link is whole."""
+    """Cut one way: a follower that gets nothing from its leader leaves the ISR, acks=all goes on, and it comes back."""
     topic = kafka_cluster.create_topic("orders", config=TWO_IN_SYNC)
     producer, consumer = traffic(chaos, topic)
     with chaos.fault(Cut(leader(topic), follower(topic), direction="from")) as hit:
@@ -57,8 +56,10 @@ def test_a_follower_that_hears_nothing_leaves_the_isr_and_writing_goes_on(kafka_
 @pytest.mark.scenario("N2")
 @pytest.mark.kafka_cluster("three-mtls")
 def test_a_leader_on_the_wrong_side_is_replaced_and_acknowledges_nothing_that_is_lost(kafka_cluster, chaos):
-    """Leader isolated from the majority: a replica on the other side leads; the old leader, which clients still reach,
-    acknowledges no acks=all record that the log does not have in the end."""
+    """Leader isolated from the majority: a replica beyond leads; the old one, still reached by clients, loses nothing.
+
+    It cannot get the majority to shrink the ISR, so that it acknowledges no acks=all record alone.
+    """
     topic = kafka_cluster.create_topic("orders", config=TWO_IN_SYNC)
     producer, _ = traffic(chaos, topic)
     with chaos.fault(Isolate(leader(topic))) as hit:
@@ -99,8 +100,10 @@ def test_a_group_moves_away_from_a_coordinator_that_is_isolated(kafka_cluster, c
 @pytest.mark.scenario("N4")
 @pytest.mark.kafka_cluster("three")
 def test_what_a_silent_broker_never_answered_is_unknown_and_not_lost_or_doubled(kafka_cluster, chaos):
-    """Half-open: the leader's clients can connect and hear nothing, so sends time out with outcome unknown; none that
-    was acknowledged is lost, none is there twice, and the same producer goes on afterwards."""
+    """Half-open: the leader's clients connect and hear nothing, so sends time out as unknown, and none is lost or doubled.
+
+    The same producer goes on afterwards.
+    """
     topic = kafka_cluster.create_topic("orders", config=TWO_IN_SYNC)
     producer, _ = traffic(chaos, topic, delivery_timeout_ms=5000)
     with chaos.fault(HalfOpen(leader(topic), peers="clients")):

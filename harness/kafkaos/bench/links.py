@@ -31,9 +31,11 @@ RECORD_BYTES = 1000
 PARTITIONS = 3
 REQUESTS = 1000
 WARM_UP = 2
+ROUNDS = 3
+"""Of producing and reading in each run."""
 DEADLINE_S = 120.0
 NOTES = (
-    f"Medians of alternating runs. Kafka: {RECORDS} records of {RECORD_BYTES} bytes to three brokers with acks=all and "
+    f"Medians of alternating rounds. Kafka: {RECORDS} records of {RECORD_BYTES} bytes to three brokers with acks=all and "
     "3 replicas, then read; throughput_ratio is links / direct of both together. added_latency_ms_median: of "
     f"{REQUESTS} requests through a client's link and {REQUESTS} straight to the same broker, in alternation. relay: "
     "one link between two plain sockets, and the same sockets without it."
@@ -59,10 +61,10 @@ def measure_links(
             stack.callback(clusters[kind].close)
         latency = _latency(clusters[LINKED])
         took: dict[Kind, list[tuple[float, float]]] = {DIRECT: [], LINKED: []}
-        for run in range(WARM_UP + runs):
+        for run in range(WARM_UP + runs * ROUNDS):
             for kind in (DIRECT, LINKED) if run % 2 else (LINKED, DIRECT):
                 took[kind].append(_produce_and_read(clusters[kind], f"run-{run}"))
-                progress(f"run {run + 1 - WARM_UP} of {runs}: {kind} {sum(took[kind][-1]):.2f} s")
+                progress(f"round {run + 1 - WARM_UP} of {runs * ROUNDS}: {kind} {sum(took[kind][-1]):.2f} s")
         seconds = {kind: [sum(one) for one in times[WARM_UP:]] for kind, times in took.items()}
         megabytes = RECORDS * RECORD_BYTES / 1e6
         # Of each pair of neighbours, so that what slows the machine for a while slows both.

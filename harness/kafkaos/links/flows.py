@@ -10,7 +10,8 @@ from typing import BinaryIO
 
 from kafkaos.links.rules import NOTHING, Effect, LinkId
 
-READ_BYTES = 1 << 17
+READ_BYTES = 1 << 19
+"""A third less work for each gigabyte than with an eighth of it, and nothing more for a small request."""
 DELAYED_BYTES_LIMIT = 16 << 20
 """Of one connection under way at a time, as a network's bandwidth-delay product."""
 PIECE_S = 0.01
