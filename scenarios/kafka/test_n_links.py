@@ -100,7 +100,7 @@ def test_a_group_moves_away_from_a_coordinator_that_is_isolated(kafka_cluster, c
 @pytest.mark.scenario("N4")
 @pytest.mark.kafka_cluster("three")
 def test_what_a_silent_broker_never_answered_is_unknown_and_not_lost_or_doubled(kafka_cluster, chaos):
-    """Half-open: the leader's clients connect and hear nothing, so sends time out as unknown, and none is lost or doubled.
+    """Half-open: the leader's clients connect and hear nothing, sends time out as unknown, none is lost or doubled.
 
     The same producer goes on afterwards.
     """

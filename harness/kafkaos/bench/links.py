@@ -35,7 +35,7 @@ ROUNDS = 3
 """Of producing and reading in each run."""
 DEADLINE_S = 120.0
 NOTES = (
-    f"Medians of alternating rounds. Kafka: {RECORDS} records of {RECORD_BYTES} bytes to three brokers with acks=all and "
+    f"Medians of rounds in turns. Kafka: {RECORDS} records of {RECORD_BYTES} bytes to three brokers with acks=all and "
     "3 replicas, then read; throughput_ratio is links / direct of both together. added_latency_ms_median: of "
     f"{REQUESTS} requests through a client's link and {REQUESTS} straight to the same broker, in alternation. relay: "
     "one link between two plain sockets, and the same sockets without it."
