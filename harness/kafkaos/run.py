@@ -20,6 +20,7 @@ from kafkaos import checks
 from kafkaos.apps.environment import client_environment
 from kafkaos.apps.handle import AppHandle, AppSettings, Ready
 from kafkaos.apps.truth import Truth
+from kafkaos.backends.replicas import record_replicas
 from kafkaos.checks import Guarantee, Status, Verdict
 from kafkaos.cluster import Cluster
 from kafkaos.errors import KafkaosError, SetupFailed, WrongUse
@@ -376,6 +377,9 @@ class Chaos:
                     deadline_s=FINAL_DEADLINE_S,
                 )  # fmt: skip
                 FinalHandle(settings, self._around).read_all()
+                record_replicas(
+                    self.cluster, self._world.topics, self.folder / "segments", run=self._around.run
+                )
         self._record_apps()
         self.phase("end")
 

@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 import polars as pl
 
 from kafkaos.checks import views
-from kafkaos.checks.guarantee import broke, held, unknown
+from kafkaos.checks.fates import classify
+from kafkaos.checks.guarantee import broke, held, not_applicable, unknown
 from kafkaos.checks.story import at, first_rows, witness
 from kafkaos.checks.verdict import Verdict, plural
 from kafkaos.history import Recording
@@ -37,13 +38,15 @@ class NoAcknowledgedLoss:
     def judge(self, recording: Recording) -> Verdict:
         acked = views.acknowledged(recording)
         extents = views.extents(recording)
+        if views.sends(recording).is_empty():
+            return not_applicable(self, "Nothing was sent, so nothing could be lost.")
         if acked.is_empty():
             return unknown(self, "No send was acknowledged, so nothing could be lost.")
         if extents.is_empty():
             return unknown(self, "No final reader looked at the log, so no loss could be seen.")
         missing = _missing(acked, views.log(recording))
         missing = self._without_compacted(missing, views.log(recording))
-        missing = _classify(missing, extents)
+        missing = classify(missing, extents)
         hidden = _hidden(acked, views.log(recording), views.committed_log(recording))
         hidden = self._without_compacted(hidden, views.log(recording))
         lost = pl.concat([missing.filter(pl.col("fate") == "lost"), hidden], how="diagonal")
@@ -95,35 +98,6 @@ def _hidden(acked: pl.DataFrame, log: pl.DataFrame, committed: pl.DataFrame) -> 
     found = acked.join(committed, left_on=here, right_on=here, how="anti")
     found = found.join(log, left_on=here, right_on=here, how="semi").join(passed, on="place")
     return found.filter(pl.col("offset") < pl.col("passed")).with_columns(fate=pl.lit("hidden"))
-
-
-def _classify(missing: pl.DataFrame, extents: pl.DataFrame) -> pl.DataFrame:
-    """Add `fate`. Without a partition all must be whole; without an offset, none cut at its start."""
-    known = extents.select("place", "start", "passed", "whole")
-    topics = extents.group_by("topic").agg(
-        topic_start=pl.col("start").max(), topic_whole=pl.col("whole").all()
-    )
-    offset = pl.col("offset")
-    return (
-        missing.join(known, on="place", how="left")
-        .join(topics, on="topic", how="left")
-        .with_columns(
-            start=pl.when(pl.col("partition").is_null()).then("topic_start").otherwise("start").fill_null(0),
-            whole=pl.when(pl.col("partition").is_null())
-            .then("topic_whole")
-            .otherwise("whole")
-            .fill_null(False),
-        )
-        .with_columns(
-            fate=pl.when(offset < pl.col("start"))
-            .then(pl.lit("exempt"))
-            .when(offset.is_null() & (pl.col("start") > 0))
-            .then(pl.lit("unseen"))
-            .when(pl.col("whole") | (offset < pl.col("passed")))
-            .then(pl.lit("lost"))
-            .otherwise(pl.lit("unseen"))
-        )
-    )
 
 
 def _lost(row: dict[str, Any]) -> str:

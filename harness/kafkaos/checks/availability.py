@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from kafkaos.checks import views
-from kafkaos.checks.guarantee import broke, held, unknown
+from kafkaos.checks.guarantee import broke, held, not_applicable, unknown
 from kafkaos.checks.story import NS_PER_S, faults, since_start_s, witness
 from kafkaos.checks.verdict import WITNESSES_MAX, Verdict, Witness
 from kafkaos.checks.waits import Waits, waits
@@ -37,7 +37,7 @@ class Available:
         sent = views.sends(recording)
         acked = sent.filter(pl.col("outcome") == "ok")
         if sent.is_empty():
-            return unknown(self, "Nothing was sent, so availability was not observed.")
+            return not_applicable(self, "Nothing was sent, so availability was not observed.")
         found = {"an acknowledgement": _send_waits(recording, sent, acked)}
         found |= {f"a delivery to {name}": wait for name, wait in _delivery_waits(recording).items()}
         counts = _windows(recording, found)

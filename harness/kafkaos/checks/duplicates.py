@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import polars as pl
 
 from kafkaos.checks import views
-from kafkaos.checks.guarantee import broke, held, unknown
+from kafkaos.checks.guarantee import broke, held, not_applicable
 from kafkaos.checks.story import first_rows, witness
 from kafkaos.checks.verdict import Verdict, plural
 from kafkaos.history import Recording
@@ -34,7 +34,7 @@ class NoDuplicates:
             for table in (views.finals(recording), views.reads(recording))
         ).drop_nulls(["value", "place", "offset"])
         if seen.is_empty():
-            return unknown(self, "No record was read, so no duplicate could be seen.")
+            return not_applicable(self, "No record was read, so no duplicate could be seen.")
         here = [pl.col("topic").to_physical().alias("topic_number"), pl.col("value")]
         spread = seen.group_by(here).agg(
             low=pl.col("offset").min(),

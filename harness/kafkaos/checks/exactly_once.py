@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import polars as pl
 
-from kafkaos.checks.guarantee import broke, held, unknown
+from kafkaos.checks.guarantee import broke, held, not_applicable, unknown
 from kafkaos.checks.matches_model import content
 from kafkaos.checks.verdict import WITNESSES_MAX, Verdict, Witness, plural
 from kafkaos.history import Recording
@@ -39,7 +39,9 @@ class ExactlyOnce:
     def judge(self, recording: Recording) -> Verdict:
         for topic in self.bodies_of:
             if topic not in recording.bodies:
-                return unknown(self, f"The records of {topic} were not kept, so nothing could be counted.")
+                return not_applicable(
+                    self, f"The records of {topic} were not kept, so nothing could be counted."
+                )
         given, made = (self._projected(recording.bodies[topic]) for topic in self.bodies_of)
         if given.is_empty() and made.is_empty():
             return unknown(self, f"{self.source} and {self.sink} are empty, so nothing was counted.")

@@ -51,3 +51,14 @@ def unknown(
         counts=counts or {},
         witnesses=list(witnesses)[:WITNESSES_MAX],
     )
+
+
+def not_applicable(guarantee: Guarantee, sentence: str, counts: dict[str, Count] | None = None) -> Verdict:
+    """Unknown, because nothing of the kind was done: whoever asked for the guarantee by name learned nothing."""
+    return Verdict(
+        guarantee=guarantee.name,
+        status=Status.UNKNOWN,
+        sentence=sentence,
+        counts=counts or {},
+        applicable=False,
+    )

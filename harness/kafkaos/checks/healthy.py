@@ -2,7 +2,8 @@
 
 Healthy is not trivial: a fault in the middle stalls the acknowledgements, some sends end unknown (half of
 them are in the log), offsets have gaps as transaction markers leave them, the first records of a partition
-are below the log's start, and a rebalance delivers the last few records again.
+are below the log's start, a rebalance delivers the last few records again, some transactions abort, and one is
+left undecided by a producer that dies and has a successor.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from kafkaos.checks.healthy_parts import group_rows, replica_rows, transactional
 from kafkaos.checks.healthy_streams import bodies, models
 from kafkaos.checks.story import NS_PER_S
 from kafkaos.history import Recording
@@ -27,7 +29,6 @@ _LATENCY_NS = 25_000_000  # longer than the pause between sends: something is al
 _STALL_NS = 2 * NS_PER_S
 _MARKER_EVERY = 50
 _BELOW_START = 3
-_DELIVERED_AGAIN = 4
 
 
 def healthy(
@@ -36,26 +37,41 @@ def healthy(
     partitions: int = 3,
     groups: tuple[str, ...] = ("billing", "audit"),
     records: int = 1_200,
+    transactions: int = 30,
+    replicas: int = 3,
     seed: int = 0,
 ) -> Recording:
-    """`records` sends in all, over TOPICS; in the middle a group's second member takes over."""
+    """`records` sends in all, over TOPICS; in the middle a group's second member takes over.
+
+    Beside them `transactions` transactions on a topic of their own, and `replicas` brokers with their logs.
+    """
     rng = np.random.default_rng(seed)
-    sends = _sends(producers=producers, partitions=partitions, records=records, rng=rng)
+    plain = _sends(producers=producers, partitions=partitions, records=records, rng=rng)
+    every_ns = max(records * _SEND_EVERY_NS // max(transactions, 1), 100_000_000)
+    within, doings = transactional(
+        count=transactions, partitions=partitions, begin_ns=_ZERO_NS, every_ns=every_ns, first_number=producers,
+        rng=rng,
+    )  # fmt: skip
+    sends = pl.concat([plain, within], how="diagonal_relaxed")
     log = sends.filter(pl.col("in_log")).with_columns(offset="log_offset")
-    deliveries = [_group(log, group, number) for number, group in enumerate(groups)]
+    visible = log.filter(pl.col("visible"))
+    deliveries = [
+        group_rows(visible, group, number, begin_ns=_ZERO_NS) for number, group in enumerate(groups)
+    ]
     rows = pl.concat(
         [
-            sends.drop("in_log", "log_offset"),
+            sends.drop("in_log", "log_offset", "visible", "ready_ns"),
+            doings,
             *deliveries,
-            _final(log, isolation="uncommitted"),
-            _final(log, isolation="committed"),
+            _final(log, log, isolation="uncommitted"),
+            _final(log, visible, isolation="committed"),
+            replica_rows(log, replicas),
             _harness(records),
         ],
-        how="diagonal",
-    ).sort("client", "invoked_ns", "tie", maintain_order=True)
-    rows = rows.with_columns(
-        incarnation=pl.lit(0), row=pl.int_range(pl.len()).over("client"), corrupt=pl.lit(False)
-    )
+        how="diagonal_relaxed",
+    ).with_columns(pl.col("incarnation").fill_null(0), corrupt=pl.lit(False))
+    rows = rows.sort("client", "incarnation", "invoked_ns", "tie", maintain_order=True)
+    rows = rows.with_columns(row=pl.int_range(pl.len()).over("client", "incarnation"))
     return Recording(
         rows=conform(rows, source="the healthy recording"),
         meta={"run": f"healthy-{seed}"},
@@ -82,7 +98,7 @@ def _sends(*, producers: int, partitions: int, records: int, rng: np.random.Gene
             "client": pl.Series([f"producer-{one}" for one in range(producers)]).gather(client),
             "place": (number // producers) % places,
             "value": (client << SEQUENCE_BITS) + sequence,
-            "key": sequence % 97,
+            "key": client * 1_000_000 + (sequence % places) * 1_000 + sequence // places % 17,
             "sequence": sequence,
             "invoked_ns": invoked,
             "completed_ns": np.where(doubtful, invoked + _STALL_NS, answered),
@@ -96,6 +112,8 @@ def _sends(*, producers: int, partitions: int, records: int, rng: np.random.Gene
     return (
         table.with_columns(
             op=pl.lit("send"),
+            visible=pl.col("in_log"),
+            ready_ns=pl.col("completed_ns"),
             role=pl.lit("producer"),
             topic=names.gather(table["place"] % len(TOPICS)),
             partition=pl.col("place") // len(TOPICS),
@@ -106,58 +124,9 @@ def _sends(*, producers: int, partitions: int, records: int, rng: np.random.Gene
     )
 
 
-def _group(log: pl.DataFrame, group: str, number: int) -> pl.DataFrame:
-    """Member 0 reads all to the middle; then member 1 takes over and begins a few records earlier."""
-    place = ["topic", "partition"]
-    given = log.sort("tie").with_columns(
-        invoked_ns=pl.col("completed_ns").cum_max().over(place) + NS_PER_S // 100 * (number + 1),
-        rank=pl.int_range(pl.len()).over(place),
-    )
-    given = given.with_columns(half=pl.len().over(place) // 2)
-    handover = int(given.filter(pl.col("rank") < pl.col("half"))["invoked_ns"].max()) + 1  # type: ignore[arg-type]
-    first = given.filter(pl.col("rank") < pl.col("half"))
-    second = given.filter(pl.col("rank") >= pl.col("half") - _DELIVERED_AGAIN).with_columns(
-        invoked_ns=pl.max_horizontal("invoked_ns", pl.lit(handover + 2))
-    )
-    members = [f"{group}-{member}" for member in range(2)]
-    read = pl.concat(
-        [first.with_columns(client=pl.lit(members[0])), second.with_columns(client=pl.lit(members[1]))]
-    ).select(
-        "client",
-        "topic",
-        "partition",
-        "offset",
-        "value",
-        "key",
-        "sequence",
-        "invoked_ns",
-        "tie",
-        op=pl.lit("read"),
-    )
-    places = log.select("topic", "partition").unique(maintain_order=True)
-    end = int(second["invoked_ns"].max()) + 1  # type: ignore[arg-type]
-    moves = [
-        places.with_columns(client=pl.lit(client), op=pl.lit(op), invoked_ns=pl.lit(time), tie=pl.lit(-1))
-        for client, op, time in (
-            (members[0], "assign", _ZERO_NS),
-            (members[0], "revoke", handover),
-            (members[1], "assign", handover + 1),
-            (members[1], "revoke", end),
-        )
-    ]
-    rows = pl.concat([read, *moves], how="diagonal_relaxed")
-    return rows.with_columns(
-        role=pl.lit("consumer"),
-        group=pl.lit(group),
-        completed_ns="invoked_ns",
-        outcome=pl.lit("ok"),
-        isolation=pl.when(pl.col("op") == "read").then(pl.lit("committed")),
-    )
-
-
-def _final(log: pl.DataFrame, *, isolation: str) -> pl.DataFrame:
-    time = int(log["completed_ns"].max()) + NS_PER_S  # type: ignore[arg-type]
-    found = log.filter((pl.col("partition") != 0) | (pl.col("offset") >= _BELOW_START)).select(
+def _final(log: pl.DataFrame, seen: pl.DataFrame, *, isolation: str) -> pl.DataFrame:
+    time = int(log["ready_ns"].max()) + NS_PER_S  # type: ignore[arg-type]
+    found = seen.filter((pl.col("partition") != 0) | (pl.col("offset") >= _BELOW_START)).select(
         "topic", "partition", "offset", "value", "key", "sequence", "tie", op=pl.lit("final")
     )
     bounds = log.group_by("topic", "partition").agg(

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Final
 
 import polars as pl
 
-from kafkaos.checks.guarantee import broke, held, unknown
+from kafkaos.checks.guarantee import broke, held, not_applicable, unknown
 from kafkaos.checks.verdict import WITNESSES_MAX, Verdict, Witness, plural
 from kafkaos.history import Recording
 from kafkaos.history.bodies import canonical_text
@@ -41,6 +41,8 @@ class MatchesModel:
         lacking = [
             topic for topic in topics if topic not in recording.models or topic not in recording.bodies
         ]
+        if not topics and not recording.models:
+            return not_applicable(self, "No topic has a model.")
         if not topics or lacking:
             what = f"{lacking[0]} has no model or was not read" if lacking else "no topic has a model"
             return unknown(self, f"Nothing could be compared: {what}.")

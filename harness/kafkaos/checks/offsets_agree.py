@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import polars as pl
 
 from kafkaos.checks import views
-from kafkaos.checks.guarantee import broke, held, unknown
+from kafkaos.checks.guarantee import broke, held, not_applicable
 from kafkaos.checks.story import at, first_rows, witness
 from kafkaos.checks.verdict import Verdict, plural
 from kafkaos.history import Recording
@@ -41,8 +41,10 @@ class OffsetsAgree:
     def judge(self, recording: Recording) -> Verdict:
         seen = _sightings(recording)
         counts: dict[str, int | float] = {"sightings": seen.height, "offsets": 0}
-        if seen.is_empty() or seen["source"].n_unique() < 2:
-            return unknown(self, "Too little to compare: offsets were seen from one side or none.", counts)
+        if seen.select(pl.struct("source", "client").n_unique()).item() < 2:
+            return not_applicable(
+                self, "Too little to compare: offsets were seen from one side or none.", counts
+            )
         places = seen.group_by("place", "offset").agg(low=pl.col("value").min(), high=pl.col("value").max())
         counts["offsets"] = places.height
         contested = places.filter(pl.col("low") != pl.col("high")).select("place", "offset")

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import polars as pl
 
 from kafkaos.checks import views
-from kafkaos.checks.guarantee import broke, held, unknown
+from kafkaos.checks.guarantee import broke, held, not_applicable, unknown
 from kafkaos.checks.story import at, first_rows, witness
 from kafkaos.checks.verdict import Verdict, plural
 from kafkaos.history import Recording
@@ -39,9 +39,11 @@ class NoPhantom:
             pl.col("topic").is_in(topics.implode())
         )
         if sent.is_empty():
-            return unknown(self, "No send was recorded, so nothing that was read can be called unsent.")
+            return not_applicable(
+                self, "No send was recorded, so nothing that was read can be called unsent."
+            )
         if seen.is_empty():
-            return unknown(self, "No record was read, so no phantom could be seen.")
+            return not_applicable(self, "No record was read, so no phantom could be seen.")
         corrupt = seen.filter("corrupt").with_columns(fault=pl.lit("corrupt"))
         named = seen.filter(~pl.col("corrupt") & pl.col("value").is_not_null())
         here = [pl.col("topic").to_physical(), pl.col("value")]

@@ -1,4 +1,4 @@
-"""How many records lie between two offsets: by rank, since offsets are sparse."""
+"""Where records lie: how many between two offsets (by rank, since offsets are sparse), and offsets looked up."""
 
 from __future__ import annotations
 
@@ -38,3 +38,15 @@ def records_between(log: pl.DataFrame, row: dict[str, Any], *, at_most: int) -> 
     inside = (pl.col("offset") > row["before"]) & (pl.col("offset") < row["offset"])
     found = log.filter((pl.col("place") == row["place"]) & inside).head(at_most)
     return found.select("topic", "partition", "offset", "value").to_dicts()
+
+
+def with_log_offsets(acked: pl.DataFrame, log: pl.DataFrame) -> pl.DataFrame:
+    """Sends with the offset of the log where their acknowledgement came without one."""
+    if not acked["offset"].null_count():
+        return acked
+    found = log.drop_nulls("value").unique("value", keep="none").select("place", "value", found="offset")
+    return (
+        acked.join(found, on=["place", "value"], how="left")
+        .with_columns(offset=pl.coalesce("offset", "found"))
+        .drop("found")
+    )

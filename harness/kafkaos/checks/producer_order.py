@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 import polars as pl
 
 from kafkaos.checks import views
-from kafkaos.checks.guarantee import broke, held, unknown
+from kafkaos.checks.guarantee import broke, held, not_applicable, unknown
+from kafkaos.checks.positions import with_log_offsets
 from kafkaos.checks.story import first_rows, witness
 from kafkaos.checks.verdict import Verdict, plural
 from kafkaos.history import Recording
@@ -29,7 +30,9 @@ class ProducerOrder:
 
     def judge(self, recording: Recording) -> Verdict:
         acked = views.sends(recording).filter(pl.col("outcome") == "ok")
-        placed = _with_log_offsets(acked, views.log(recording)).drop_nulls(["place", "offset"])
+        if views.sends(recording).is_empty():
+            return not_applicable(self, "Nothing was sent.")
+        placed = with_log_offsets(acked, views.log(recording)).drop_nulls(["place", "offset"])
         counts: dict[str, int | float] = {"acknowledged": acked.height, "placed": placed.height, "fallen": 0}
         if placed.is_empty():
             return unknown(
@@ -51,17 +54,6 @@ class ProducerOrder:
             counts,
             [witness(recording, _fallen(row), row) for row in first_rows(fallen, "invoked_ns", "row")],
         )
-
-
-def _with_log_offsets(acked: pl.DataFrame, log: pl.DataFrame) -> pl.DataFrame:
-    if not acked["offset"].null_count():
-        return acked
-    found = log.drop_nulls("value").unique("value", keep="none").select("place", "value", found="offset")
-    return (
-        acked.join(found, on=["place", "value"], how="left")
-        .with_columns(offset=pl.coalesce("offset", "found"))
-        .drop("found")
-    )
 
 
 def _fallen(row: dict[str, Any]) -> str:

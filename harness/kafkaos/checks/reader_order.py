@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import polars as pl
 
 from kafkaos.checks import views
-from kafkaos.checks.guarantee import broke, held, unknown
+from kafkaos.checks.guarantee import broke, held, not_applicable, unknown
 from kafkaos.checks.positions import between, records_between
 from kafkaos.checks.story import first_rows, witness
 from kafkaos.checks.verdict import WITNESSES_MAX, Verdict, plural
@@ -37,7 +37,9 @@ class ReaderOrder:
         steps = _steps(recording)
         counts: dict[str, int | float] = {"read": steps.height, "fallen": 0, "jumps": 0, "skipped": 0}
         if steps.is_empty():
-            return unknown(self, "No reader was given a record, so there is no order to judge.", counts)
+            return not_applicable(
+                self, "No reader was given a record, so there is no order to judge.", counts
+            )
         fallen = steps.filter(pl.col("offset") <= pl.col("before"))
         jumps = pl.concat([_jumps(steps), _restarts(steps)], how="diagonal")
         jumps = _undelivered(steps, _over_records(recording, jumps))

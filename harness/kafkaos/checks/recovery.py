@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 import polars as pl
 
 from kafkaos.checks import views
-from kafkaos.checks.guarantee import broke, held, unknown
+from kafkaos.checks.guarantee import broke, held, not_applicable, unknown
 from kafkaos.checks.story import NS_PER_S, Fault, faults, first_rows, witness
 from kafkaos.checks.verdict import Verdict, plural
 from kafkaos.history import Recording
@@ -34,7 +34,7 @@ class Recovered:
     def judge(self, recording: Recording) -> Verdict:
         known = faults(recording)
         if not known:
-            return unknown(self, "No fault was injected, so there was nothing to recover from.")
+            return not_applicable(self, "No fault was injected, so there was nothing to recover from.")
         sent = views.sends(recording)
         table = pl.concat([self._after(fault, place, sent) for place, fault in enumerate(known)])
         slow = table.filter(pl.col("fate") == "slow")

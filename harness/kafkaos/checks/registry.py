@@ -10,17 +10,27 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from kafkaos.checks.aborted_read import NoAbortedRead
 from kafkaos.checks.acknowledged_loss import NoAcknowledgedLoss
+from kafkaos.checks.at_least_once import AtLeastOnce
+from kafkaos.checks.atomic import AtomicTransactions
 from kafkaos.checks.availability import Available
+from kafkaos.checks.commits_follow_work import CommitsFollowWork
+from kafkaos.checks.dirty_cycle import NoDirtyCycle
 from kafkaos.checks.duplicates import NoDuplicates
 from kafkaos.checks.exactly_once import ExactlyOnce
+from kafkaos.checks.fencing import Fencing
 from kafkaos.checks.guarantee import Guarantee, unknown
+from kafkaos.checks.key_order import KeyOrder
 from kafkaos.checks.matches_model import MatchesModel
 from kafkaos.checks.offsets_agree import OffsetsAgree
+from kafkaos.checks.one_owner import OneOwner
 from kafkaos.checks.phantom import NoPhantom
 from kafkaos.checks.producer_order import ProducerOrder
 from kafkaos.checks.reader_order import ReaderOrder
+from kafkaos.checks.real_time_order import RealTimeOrder
 from kafkaos.checks.recovery import Recovered
+from kafkaos.checks.replicas_agree import ReplicasAgree
 from kafkaos.checks.verdict import Status, Verdict
 from kafkaos.errors import WrongUse
 from kafkaos.history import Recording
@@ -32,8 +42,18 @@ GUARANTEES: dict[str, type[Guarantee]] = {
         OffsetsAgree,
         NoDuplicates,
         NoPhantom,
+        NoAbortedRead,
+        AtomicTransactions,
+        NoDirtyCycle,
         ProducerOrder,
+        RealTimeOrder,
+        KeyOrder,
         ReaderOrder,
+        CommitsFollowWork,
+        AtLeastOnce,
+        OneOwner,
+        Fencing,
+        ReplicasAgree,
         Available,
         Recovered,
         ExactlyOnce,

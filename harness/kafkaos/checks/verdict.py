@@ -52,11 +52,14 @@ class Verdict:
     sentence: str
     counts: dict[str, Count] = field(default_factory=dict)
     witnesses: list[Witness] = field(default_factory=list)
+    applicable: bool = True
+    """False where the recording has no rows of the kind that the guarantee is about; the status is unknown."""
 
     def to_json(self) -> dict[str, Any]:
         return {
             "guarantee": self.guarantee,
             "status": self.status.value,
+            "applicable": self.applicable,
             "sentence": self.sentence,
             "counts": dict(self.counts),
             "witnesses": [witness.to_json() for witness in self.witnesses],

@@ -87,6 +87,20 @@ def committed_log(recording: Recording) -> pl.DataFrame:
     )
 
 
+def log_for(recording: Recording, *, committed: bool) -> pl.DataFrame:
+    """The records that a reader of that isolation level may be given, as far as the final reader told.
+
+    Where nobody read committed records at the end, all are, unless transactions may have aborted some: then
+    it is not known which, and the table is empty.
+    """
+    if not committed:
+        return log(recording)
+    found = committed_log(recording)
+    if found.height or sends(recording)["transaction"].null_count() < sends(recording).height:
+        return found
+    return log(recording)
+
+
 def only_committed(recording: Recording) -> bool:
     """Whether aborted records are missing from `log` because nobody read uncommitted at the end."""
     found = finals(recording)
@@ -98,6 +112,10 @@ def _uncommitted(rows: pl.DataFrame) -> pl.DataFrame:
     return some if some.height else rows
 
 
+def _committed(rows: pl.DataFrame) -> pl.DataFrame:
+    return rows.filter(pl.col("isolation").eq_missing(pl.lit("committed", dtype=rows.schema["isolation"])))
+
+
 def _distinct(rows: pl.DataFrame) -> pl.DataFrame:
     ordered = rows.with_columns(value=pl.when(~pl.col("corrupt")).then("value")).sort("place", "offset")
     same = pl.all_horizontal(pl.col(name).eq_missing(pl.col(name).shift()) for name in ("place", "offset"))
@@ -106,20 +124,23 @@ def _distinct(rows: pl.DataFrame) -> pl.DataFrame:
     return ordered.unique(["place", "offset", "value"], keep="first", maintain_order=True)
 
 
-def extents(recording: Recording) -> pl.DataFrame:
+def extents(recording: Recording, *, committed: bool = False) -> pl.DataFrame:
     """For each place: `start`, `end` (high watermark), `reached`, `passed` and `whole`.
 
-    The final reader saw all below `passed`; `whole` says that it reached the high watermark.
+    The final reader saw all below `passed`; `whole` says that it reached the high watermark. `committed` asks
+    for the final reader of committed records, which stops before a transaction that hangs.
     """
 
     def compute() -> pl.DataFrame:
+        choose = _committed if committed else _uncommitted
+        found = committed_log(recording) if committed else log(recording)
         bounds = [
-            _uncommitted(of_op(recording, op, "isolation"))
+            choose(of_op(recording, op, "isolation"))
             .group_by("place", "topic", "partition")
             .agg(pl.col("offset").max().alias(name))
             for op, name in (("log_start", "start"), ("log_end", "end"), ("reached", "reached"))
         ]
-        furthest = log(recording).group_by("place", "topic", "partition").agg(last=pl.col("offset").max() + 1)
+        furthest = found.group_by("place", "topic", "partition").agg(last=pl.col("offset").max() + 1)
         keys = ["place", "topic", "partition"]
         table = furthest
         for bound in bounds:
@@ -129,4 +150,4 @@ def extents(recording: Recording) -> pl.DataFrame:
             whole=(pl.col("reached") >= pl.col("end")).fill_null(False),
         )
 
-    return recording.derive("extents", compute)
+    return recording.derive(f"extents {committed}", compute)

@@ -35,6 +35,7 @@ SCHEMA: dict[str, pl.DataType] = {
     "error": pl.Int16(),
     "corrupt": pl.Boolean(),
     "isolation": ISOLATIONS,
+    "transactional_id": pl.Categorical(),
 }
 REQUIRED = ("client", "op", "topic", "partition", "offset", "value", "invoked_ns", "outcome")
 NEVER_NULL = ("client", "row", "op", "invoked_ns", "outcome")

@@ -159,8 +159,8 @@ def _columns(segment: Segment) -> pl.DataFrame:
             *(pl.when(pl.col(name) != NULL).then(name).alias(name) for name in (*_NULLABLE, *_NULLABLE_TOO)),
             pl.when(pl.col("op_number").is_in(_WITH_ISOLATION)).then("isolation").alias("isolation"),
             *(
-                pl.lit(meta[name]).cast(SCHEMA[name]).alias(name)
-                for name in ("client", "incarnation", "role", "group")
+                pl.lit(meta.get(name)).cast(SCHEMA[name]).alias(name)
+                for name in ("client", "incarnation", "role", "group", "transactional_id")
             ),
         )
         .select(pl.col(name).cast(kind) for name, kind in SCHEMA.items())

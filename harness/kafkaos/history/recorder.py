@@ -66,6 +66,7 @@ class Recorder:
         run: str = "",
         group: str | None = None,
         isolation: Isolation | None = None,
+        transactional_id: str | None = None,
         capacity_rows: int = ROWS_PER_SEGMENT,
     ) -> None:
         self._path = path
@@ -78,6 +79,7 @@ class Recorder:
             "role": role,
             "group": group,
             "isolation": isolation,
+            "transactional_id": transactional_id,
             "pid": os.getpid(),
         }
         self._lock = threading.Lock()

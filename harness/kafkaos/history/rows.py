@@ -29,6 +29,8 @@ class Op(IntEnum):
     REACHED = 13  # final truth: the position at which the final reader stopped
     INJECT = 14  # a fault began; sequence = the fault's number in events.jsonl
     HEAL = 15  # a fault was undone; sequence as in INJECT
+    REPLICA = 16  # a batch in one replica's log directory: first and (as sequence) last offset, hash as value
+    REPLICA_END = 17  # where a replica's log ends; outcome ok: in sync, info: not, or not known
 
 
 class Outcome(IntEnum):

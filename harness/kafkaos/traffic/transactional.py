@@ -141,6 +141,7 @@ def transact(settings: TransactionalSettings, client: ClientProcess) -> None:
         incarnation=settings.incarnation,
         role="producer",
         run=settings.run,
+        transactional_id=settings.transactional_id,
     ) as recorder:
         transactions = Transactions(settings, recorder, client)
         try:

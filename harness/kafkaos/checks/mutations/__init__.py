@@ -8,11 +8,18 @@ from __future__ import annotations
 
 import random
 
-from kafkaos.checks.mutations import clients, log, streams  # they register their mutations
+from kafkaos.checks.mutations import (
+    clients,
+    groups,
+    log,
+    replicas,
+    streams,
+    transactions,
+)  # they register their mutations
 from kafkaos.checks.mutations.tools import MUTATIONS, Planted
 from kafkaos.history import Recording
 
-__all__ = ["MUTATIONS", "Planted", "clients", "log", "plant", "streams"]
+__all__ = ["MUTATIONS", "Planted", "clients", "groups", "log", "plant", "replicas", "streams", "transactions"]
 
 
 def plant(name: str, recording: Recording, *, seed: int = 0) -> Planted:

@@ -1,0 +1,170 @@
+"""Commits follow work: nothing is committed before it was processed, and committed offsets do not fall."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import polars as pl
+
+from kafkaos.checks import views
+from kafkaos.checks.guarantee import broke, held, not_applicable, unknown
+from kafkaos.checks.story import first_rows, witness
+from kafkaos.checks.transactions import OWNER, transactions
+from kafkaos.checks.verdict import Verdict, plural
+from kafkaos.checks.work import GROUP_PLACE, first_positions, worked
+from kafkaos.history import Recording
+
+_NEVER_NS = (1 << 63) - 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommitsFollowWork:
+    """Only commits that were confirmed count. Work is what `process` rows tell; of a group without any, its
+    deliveries are its work.
+
+    *Ahead*: below the committed offset lies a record, from the group's first position on, that was not
+    processed by any member when the commit was asked for. Which records there are is told by the log at the
+    end (of committed records where the group reads those) and by the deliveries. In a partition where a
+    member sought, only delivered records count. *Fallen*: a commit asked for after another was confirmed, with
+    no seek between, has the smaller offset.
+    """
+
+    name: ClassVar[str] = "commits_follow_work"
+    title: ClassVar[str] = "Offsets are committed after the work, and do not fall"
+    mutations: ClassVar[tuple[str, ...]] = ("commit_ahead", "commit_an_unprocessed_record", "commit_falls")
+
+    def judge(self, recording: Recording) -> Verdict:
+        commits = _commits(recording)
+        counts: dict[str, int | float] = {"commits": commits.height, "ahead": 0, "fallen": 0}
+        if commits.is_empty():
+            return not_applicable(self, "No offset commit of a group was confirmed.")
+        work = worked(recording)
+        fallen = _fallen(recording, commits)
+        ahead = _ahead(recording, commits, work)
+        counts |= {"ahead": ahead.height, "fallen": fallen.height}
+        if ahead.height or fallen.height:
+            parts = [f"{plural(ahead.height, 'commit')} ahead of the work"] * bool(ahead.height)
+            parts += [f"{plural(fallen.height, 'commit')} below an earlier one"] * bool(fallen.height)
+            told = [
+                witness(recording, _ahead_sentence(row), _of(row)) for row in first_rows(ahead, "invoked_ns")
+            ]
+            told += [
+                witness(recording, _fallen_sentence(row), _of(row))
+                for row in first_rows(fallen, "invoked_ns")
+            ]
+            return broke(self, f"Commits did not follow the work: {' and '.join(parts)}.", counts, told)
+        if work.is_empty():
+            return unknown(self, "No work of a group that committed was recorded, only its commits.", counts)
+        return held(self, f"{plural(commits.height, 'commit')}, none ahead of the work.", counts)
+
+
+def _commits(recording: Recording) -> pl.DataFrame:
+    found = views.of_op(recording, "commit", "outcome", "transaction").filter(pl.col("outcome") == "ok")
+    within = pl.col("transaction").is_not_null()
+    if found.select(within.any()).item():  # offsets sent to a transaction count if it committed
+        ended = transactions(recording).filter(pl.col("fate") == "committed").select(OWNER)
+        found = pl.concat([found.filter(~within), found.filter(within).join(ended, on=OWNER, how="semi")])
+    return found.drop_nulls([*GROUP_PLACE, "offset"]).with_columns(
+        completed_ns=pl.coalesce("completed_ns", "invoked_ns")
+    )
+
+
+def _required(recording: Recording, work: pl.DataFrame) -> pl.DataFrame:
+    """For each group and place the records that it had to do, by offset, and when each was first done."""
+    reads = views.reads(recording).drop_nulls([*GROUP_PLACE, "offset"])
+    given = reads.select(*GROUP_PLACE, "offset", "value").unique([*GROUP_PLACE, "offset"])
+    sought = _seeks(recording).select(GROUP_PLACE).unique()
+    begun = first_positions(recording).join(sought, on=GROUP_PLACE, how="anti")
+    levels = reads.group_by(GROUP_PLACE).agg(committed=(pl.col("isolation") != "uncommitted").all())
+    begun = begun.join(levels, on=GROUP_PLACE, how="left").with_columns(pl.col("committed").fill_null(True))
+    lying = []
+    for committed in (True, False):
+        log = views.log_for(recording, committed=committed)
+        mine = begun.filter(pl.col("committed") == committed)
+        lying.append(
+            log.select("place", "offset", "value")
+            .join(mine, on="place")
+            .filter(pl.col("offset") >= pl.col("begin"))
+            .select(*GROUP_PLACE, "offset", "value")
+        )
+    done = work.group_by(*GROUP_PLACE, "offset").agg(pl.col("done_ns").min())
+    required = pl.concat([given, *lying]).unique([*GROUP_PLACE, "offset"], keep="first")
+    return required.join(done, on=[*GROUP_PLACE, "offset"], how="left").with_columns(
+        pl.col("done_ns").fill_null(_NEVER_NS)
+    )
+
+
+def _ahead(recording: Recording, commits: pl.DataFrame, work: pl.DataFrame) -> pl.DataFrame:
+    required = _required(recording, work).sort(*GROUP_PLACE, "offset")
+    latest = pl.col("done_ns").cum_max().over(GROUP_PLACE)
+    # Of the records up to here, the one that was done last: it decides.
+    where = pl.when(pl.col("done_ns") == latest).then("offset").forward_fill().over(GROUP_PLACE)
+    value = pl.when(pl.col("done_ns") == latest).then("value").forward_fill().over(GROUP_PLACE)
+    required = required.with_columns(latest_ns=latest, undone=where, undone_value=value)
+    found = (
+        commits.with_columns(last=pl.col("offset") - 1)
+        .sort("last")
+        .join_asof(
+            required.select(*GROUP_PLACE, "latest_ns", "undone", "undone_value", at="offset").sort("at"),
+            left_on="last",
+            right_on="at",
+            by=GROUP_PLACE,
+            strategy="backward",
+            check_sortedness=False,
+        )
+    )
+    return found.filter(pl.col("latest_ns") > pl.col("invoked_ns"))
+
+
+def _seeks(recording: Recording) -> pl.DataFrame:
+    return views.of_op(recording, "seek").drop_nulls(GROUP_PLACE)
+
+
+def _fallen(recording: Recording, commits: pl.DataFrame) -> pl.DataFrame:
+    """Commits below one that was confirmed before they were asked for, in the same stretch between seeks."""
+    table = commits
+    seeks = _seeks(recording).select(*GROUP_PLACE, at="invoked_ns").sort("at")
+    if seeks.height:
+        seeks = seeks.with_columns(stretch=pl.int_range(1, pl.len() + 1).over(GROUP_PLACE))
+        for name, of in (("stretch", "invoked_ns"), ("done_stretch", "completed_ns")):
+            table = table.sort(of).join_asof(
+                seeks.rename({"stretch": name}), left_on=of, right_on="at", by=GROUP_PLACE,
+                strategy="backward", check_sortedness=False,
+            ).drop("at", strict=False)  # fmt: skip
+    else:
+        table = table.with_columns(stretch=pl.lit(None, pl.Int64), done_stretch=pl.lit(None, pl.Int64))
+    table = table.with_columns(pl.col("stretch", "done_stretch").fill_null(0))
+    by = [*GROUP_PLACE, "stretch"]
+    confirmed = (
+        table.select(*GROUP_PLACE, "completed_ns", "offset", stretch="done_stretch", who="client")
+        .sort("completed_ns")
+        .with_columns(highest=pl.col("offset").cum_max().over(by))
+        .select(*by, "highest", at="completed_ns")
+    )
+    found = table.sort("invoked_ns").join_asof(
+        confirmed, left_on="invoked_ns", right_on="at", by=by, strategy="backward", check_sortedness=False
+    )
+    return found.filter(pl.col("offset") < pl.col("highest"))
+
+
+def _of(row: dict[str, Any]) -> dict[str, Any]:
+    told = {name: row.get(name) for name in ("client", "topic", "partition", "offset")}
+    return told | {"value": row.get("undone_value"), "seen_ns": row["invoked_ns"]}
+
+
+def _ahead_sentence(row: dict[str, Any]) -> str:
+    when = "was never processed" if row["latest_ns"] == _NEVER_NS else "was processed only later"
+    return (
+        f"{row['client']} of group {row['group']} committed offset {row['offset']} of "
+        f"{row['topic']}-{row['partition']}, "
+        f"but record {row['undone_value']} at offset {row['undone']} {when}."
+    )
+
+
+def _fallen_sentence(row: dict[str, Any]) -> str:
+    return (
+        f"{row['client']} of group {row['group']} committed offset {row['offset']} of "
+        f"{row['topic']}-{row['partition']} "
+        f"after offset {row['highest']} had been confirmed."
+    )

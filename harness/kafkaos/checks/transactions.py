@@ -1,0 +1,80 @@
+"""Transactions as the recording tells them, and the records written in them: what several checks start from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+
+from kafkaos.checks import views
+from kafkaos.history import Recording
+
+OWNER = ["client", "incarnation", "transaction"]
+HERE = ["topic_number", "value"]
+FATES = {"ok": "committed", "fail": "aborted", "info": "undecided"}
+
+
+def transactions(recording: Recording) -> pl.DataFrame:
+    """One row a transaction, numbered by `txn`.
+
+    `fate` is committed, aborted or undecided (its end was not confirmed, or never asked for); `asked_ns` is
+    when its end was asked for (null: never), `told_ns` when that was confirmed.
+    """
+    return recording.derive("transactions", lambda: _transactions(recording))
+
+
+def _transactions(recording: Recording) -> pl.DataFrame:
+    ends = (
+        views.of_op(recording, "end", "outcome", "transaction")
+        .drop_nulls("transaction")
+        .sort("row")
+        .group_by(OWNER, maintain_order=True)
+        .agg(
+            asked_ns=pl.col("invoked_ns").first(),
+            told_ns=pl.col("completed_ns").last(),
+            end=pl.col("outcome").last(),
+        )
+    )
+    begun = views.of_op(recording, "begin", "transaction").select(*OWNER, "invoked_ns")
+    used = [
+        views.sends(recording).select(*OWNER, "invoked_ns"),
+        views.of_op(recording, "read", "transaction").select(*OWNER, "invoked_ns"),
+    ]
+    named = pl.concat([begun, *used]).drop_nulls("transaction").group_by(OWNER, maintain_order=True)
+    table = named.agg(began_ns=pl.col("invoked_ns").min()).join(ends, on=OWNER, how="full", coalesce=True)
+    fate = pl.col("end").cast(pl.String).replace_strict(FATES, default="undecided").fill_null("undecided")
+    return table.with_columns(fate=fate).with_row_index("txn").drop("end")
+
+
+def written(recording: Recording) -> pl.DataFrame:
+    """The sends of all transactions that may be in a log, with `txn`, `fate`, `asked_ns`, `topic_number`."""
+
+    def compute() -> pl.DataFrame:
+        sent = views.sends(recording).drop_nulls("transaction").filter(pl.col("outcome") != "fail")
+        table = transactions(recording).select(*OWNER, "txn", "fate", "asked_ns")
+        return numbered(sent).join(table, on=OWNER)
+
+    return recording.derive("written", compute)
+
+
+def numbered(table: pl.DataFrame) -> pl.DataFrame:
+    """The table with `topic_number`, to join on with the value: values are looked up within a topic."""
+    return table.with_columns(topic_number=pl.col("topic").to_physical())
+
+
+def seen_by_committed(recording: Recording, *, uncommitted_too: bool = False) -> pl.DataFrame:
+    """What readers of committed records were given, the final one included; `seen_ns` says when.
+
+    `uncommitted_too` adds what every other reader was given, but not the final reader's uncommitted pass.
+    """
+    committed = pl.col("isolation") == "committed"
+    reads = views.reads(recording)
+    parts = [reads if uncommitted_too else reads.filter(committed), views.finals(recording).filter(committed)]
+    columns = ["client", "topic", "partition", "place", "offset", "value", "invoked_ns"]
+    table = pl.concat(part.filter(~pl.col("corrupt")).select(columns) for part in parts)
+    return numbered(table.drop_nulls("value").rename({"invoked_ns": "seen_ns"}))
+
+
+def named(row: dict[str, Any], client: str = "client") -> str:
+    """`transaction 7 of orders-service`."""
+    return f"transaction {row['transaction']} of {row[client]}"
