@@ -51,7 +51,8 @@ def test_a_removed_record_turns_red_and_is_named(
     tmp_path: Path, rows: pl.DataFrame, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """One record of the final truth taken away: exit 1, and the table names the record."""
-    gone = rows.filter((pl.col("op") == "final") & (pl.col("partition") == 1)).row(5, named=True)
+    orders = rows.filter((pl.col("op") == "final") & (pl.col("topic") == "orders"))
+    gone = orders.filter(pl.col("partition") == 1).row(5, named=True)
     log = (pl.col("op") == "final") & (pl.col("value") == gone["value"])
     assert execute(["check", str(write_run(tmp_path / "run", rows.filter(~log)))]) == EXIT_BROKE
     told = capsys.readouterr().out
@@ -68,7 +69,7 @@ def test_a_broken_run_is_the_news_beside_an_unreadable_one(
     cut.write_bytes(cut.read_bytes()[:-100])
     assert execute(["check", str(tmp_path / "runs")]) == EXIT_UNKNOWN
     assert str(cut) in capsys.readouterr().err
-    gone = rows.filter(pl.col("op") == "final").row(5, named=True)["value"]
+    gone = rows.filter((pl.col("op") == "final") & (pl.col("topic") == "orders")).row(5, named=True)["value"]
     write_run(tmp_path / "runs" / "bad", rows.filter((pl.col("op") != "final") | (pl.col("value") != gone)))
     assert execute(["check", str(tmp_path / "runs")]) == EXIT_BROKE
 
