@@ -61,6 +61,7 @@ def test_a_completed_send_is_read_back_with_all_its_fields(segment: Path) -> Non
         "error": 0,
         "corrupt": False,
         "isolation": None,
+        "transactional_id": None,
     }
 
 
