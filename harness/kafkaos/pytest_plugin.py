@@ -5,46 +5,40 @@ Installed with pip it works in anybody's repository: clusters and TLS profiles c
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import datetime
 import hashlib
 import json
+import os
 import re
 import secrets
 import shlex
+import traceback
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from kafkaos.errors import EXIT_BROKE, EXIT_HELD, EXIT_UNKNOWN, KafkaosError
+from kafkaos.reporting.terminal import OUTCOME_PROPERTY, RESULT_PROPERTY, Terminal
 
 # All else is imported where it is used: a pytest run without Kafka must not pay for it.
 if TYPE_CHECKING:
     from kafkaos.backends.pool import ClusterPool
     from kafkaos.backends.process import ProcessCluster
-    from kafkaos.checks import Verdict
     from kafkaos.faults import Plan
     from kafkaos.planfile import Experiment
-    from kafkaos.reporting.table import Totals
+    from kafkaos.reporting.course import Course
     from kafkaos.run import Chaos
     from kafkaos.spec import ClusterSpec
 
 DEFAULT_CLUSTER = "single"
 SETTINGS = pytest.StashKey["Session"]()
+COURSE = pytest.StashKey["Course"]()
 _last: list[int] = []
-
-
-@dataclass
-class Scenario:
-    """What one test that used `chaos` came to."""
-
-    nodeid: str
-    folder: Path
-    verdicts: list[Verdict]
-    totals: Totals | None
 
 
 @dataclass
@@ -60,7 +54,8 @@ class Session:
     plan: Path | None = None
     replay: Path | None = None
     reporter: Any = None
-    scenarios: list[Scenario] = field(default_factory=list)
+    by_command: bool = False
+    """Started by `kafkaos run`, so that people are told its options and not pytest's."""
     _pool: ClusterPool | None = None
 
     @property
@@ -136,6 +131,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--kafka-quiet", action="store_true", help="do not tell the progress of downloads and starts"
     )
+    group.addoption("--kafka-by-command", action="store_true", help=argparse.SUPPRESS)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -168,8 +164,10 @@ def pytest_configure(config: pytest.Config) -> None:
         quiet=config.getoption("--kafka-quiet"),
         plan=_path(config.getoption("--kafka-plan")),
         replay=_path(config.getoption("--kafka-replay")),
-        reporter=None,
+        by_command=config.getoption("--kafka-by-command"),
     )
+    if not given:
+        config.pluginmanager.register(Terminal(Path(out).absolute()), "kafkaos_terminal")
 
 
 def _path(given: str | None) -> Path | None:
@@ -260,63 +258,148 @@ def chaos(
     import allure
 
     from kafkaos.reporting.table import Totals
-    from kafkaos.run import Chaos, plan_of, tell
+    from kafkaos.run import Chaos, plan_of
 
     session = kafkaos_session
+    course = request.node.stash[COURSE]
     # Readable, short enough for a file system, and never shared by two tests.
     digest = hashlib.sha256(request.node.nodeid.encode()).hexdigest()[:6]
-    name = (
-        re.sub(r"[^A-Za-z0-9_.-]+", "-", request.node.name.removeprefix("test_"))[:80].strip("-")
-        + f"-{digest}"
-    )
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", request.node.name.removeprefix("test_"))[:80].strip("-")
+    folder = session.out / "runs" / f"{name}-{digest}"
     run = Chaos(
         kafka_cluster,
         spawner=session.pool.supervisor,
-        folder=session.out / "runs" / name,
+        folder=folder,
         run_id=f"{session.seed}:{request.node.nodeid}",
         seed=session.seed,
         settings={
             **session.settings(),
             "test": request.node.nodeid,
             "file": str(request.path),
-            "reproduce": _reproduce(request.node, session),
+            "reproduce": course.reproduce,
+            "logs": os.path.relpath(kafka_cluster.log_folder, folder),
         },
         step=allure.step,
         replay=None if session.replay is None else plan_of(session.replay),
     )
+    course.folder, course.verdicts = folder, run.verdicts
+    request.node.user_properties.append(("kafkaos_run", str(folder)))
     try:
         yield run
     finally:
         run.close()
-        totals = Totals.of(run.recording, run.verdicts) if run.verdicts else None
-        session.scenarios.append(Scenario(request.node.nodeid, run.folder, run.verdicts, totals))
-        request.node.user_properties.append(("kafkaos_run", str(run.folder)))
-        for verdict in run.verdicts:
-            name = f"{verdict.guarantee}: {verdict.status}"
-            allure.attach(tell(verdict), name=name, attachment_type=allure.attachment_type.TEXT)
+        course.verdicts, course.without_evidence = run.verdicts, bool(run.without_evidence)
         if run.verdicts:
-            text = json.dumps([verdict.to_json() for verdict in run.verdicts], indent=1)
-            allure.attach(text, name="verdicts", attachment_type=allure.attachment_type.JSON)
+            course.totals = asdict(Totals.of(run.recording, run.verdicts))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Any:
+    """What a test with a cluster comes to is noted from here on."""
+    if "kafka_cluster" in getattr(item, "fixturenames", ()):
+        from kafkaos.reporting.course import Course
+
+        session = item.config.stash[SETTINGS]
+        marks = item.iter_markers("scenario")
+        item.stash[COURSE] = Course(
+            test=item.nodeid,
+            title=_title(item),
+            cluster=Path(str(_params(item).get("kafka_cluster", ""))).stem,
+            seed=session.seed,
+            reproduce=_reproduce(item, session),
+            rows=tuple(str(row) for mark in marks for row in mark.args),
+        )
+    return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Any:
+    """With --alluredir the run is told while the call is open: later attachments would be its fixtures'."""
+    try:
+        return (yield)
+    finally:
+        course = item.stash.get(COURSE, None)
+        run = getattr(item, "funcargs", {}).get("chaos")
+        if course is not None and run is not None and item.config.getoption("allure_report_dir", None):
+            _tell_allure(item, course, run)
+
+
+def _tell_allure(item: pytest.Item, course: Course, run: Chaos) -> None:
+    import allure
+
+    from kafkaos.reporting.allure_story import severity_of, tell_allure
+
+    marked = any(mark.kwargs.get("label_type") == "severity" for mark in item.iter_markers("allure_label"))
+    try:
+        tell_allure(
+            run.folder,
+            title=course.title or item.name,
+            scenario=item.name.removeprefix("test_"),
+            rows=course.rows,
+            severity=None if marked else severity_of(run.folder),
+        )
+    except Exception:
+        # The verdict is the news; that it could not be told well must not replace it.
+        allure.attach(traceback.format_exc(), name="kafkaos could not tell this run")
+
+
+def _title(item: pytest.Item) -> str:
+    doc = getattr(getattr(item, "function", None), "__doc__", None) or ""
+    return doc.strip().split("\n\n", 1)[0].replace("\n", " ")
 
 
 def _reproduce(item: pytest.Item, session: Session) -> str:
-    cluster = f" --kafka-cluster {shlex.quote(session.cluster)}" if session.cluster else ""
-    return f"pytest {shlex.quote(item.nodeid)} --kafka-seed {session.seed}{cluster}"
+    """The one command that shows the test again, by the tool that ran it."""
+    seed = f"{session.seed}"
+    backend = "" if session.backend == "process" else f"backend {shlex.quote(session.backend)}"
+    java = f"java-home {shlex.quote(session.java_home)}" if session.java_home else ""
+    cluster = session.cluster
+    if session.replay is not None:
+        return f"kafkaos replay {shlex.quote(str(session.replay))}"
+    if session.by_command:
+        name = (
+            str(session.plan)
+            if session.plan
+            else getattr(item, "originalname", item.name).removeprefix("test_")
+        )
+        marker = item.get_closest_marker("kafka_cluster")
+        asked = str(_params(item).get("kafka_cluster", ""))
+        if not cluster and marker and len(marker.args) > 1 and not asked.endswith(".toml"):
+            cluster = asked
+        words = [f"seed {seed}", f"cluster {shlex.quote(cluster)}" if cluster else "", backend, java]
+        return f"kafkaos run {name}" + "".join(f" --{word}" for word in words if word)
+    where = os.path.relpath(item.config.rootpath, item.config.invocation_params.dir)
+    node = item.nodeid if where == "." else f"{where}/{item.nodeid}"
+    words = [f"seed {seed}", f"cluster {shlex.quote(cluster)}" if cluster else "", backend, java]
+    return f"pytest {shlex.quote(node)}" + "".join(f" --kafka-{word}" for word in words if word)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
     report: pytest.TestReport = yield
-    if report.failed and "kafka_cluster" in getattr(item, "fixturenames", ()):
-        session = item.config.stash[SETTINGS]
-        broke = call.excinfo is not None and isinstance(call.excinfo.value, AssertionError)
-        report.sections.append(("kafkaos: show it again with", _reproduce(item, session)))
+    course = item.stash.get(COURSE, None)
+    if course is None:
+        return report
+    error = None if call.excinfo is None else call.excinfo.value
+    course.phase(report.when or "", duration_s=report.duration, skipped=report.skipped, error=error)
+    # Copies, so that a property of one phase is not in the next one's report: they travel with pytest-xdist.
+    report.user_properties = list(report.user_properties)
+    if report.failed:
+        broke = isinstance(error, AssertionError)
+        report.sections.append(("kafkaos: show it again with", course.reproduce))
         report.user_properties.append(
             ("kafkaos_status", EXIT_BROKE if broke and report.when == "call" else EXIT_UNKNOWN)
         )
-        if call.excinfo is not None and isinstance(call.excinfo.value, KafkaosError):
+        if isinstance(error, KafkaosError):
             # One sentence tells it; our own frames would only hide it.
-            report.longrepr = f"{type(call.excinfo.value).__name__}: {call.excinfo.value}"
+            report.longrepr = f"{type(error).__name__}: {error}"
+    if report.when == "call":
+        run = getattr(item, "funcargs", {}).get("chaos")
+        course.verdicts = run.verdicts if run is not None else []
+        report.user_properties.append((OUTCOME_PROPERTY, course.outcome))
+    if report.when == "teardown":
+        line = json.dumps(course.result(item.config.stash[SETTINGS].out).to_json(), ensure_ascii=False)
+        report.user_properties.append((RESULT_PROPERTY, line))
     return report
 
 
@@ -336,34 +419,17 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     else:
         _last.append(EXIT_UNKNOWN)
     _failed.clear()
-    session.config.stash[SETTINGS].close()
+    settings = session.config.stash[SETTINGS]
+    settings.close()
+    results = session.config.getoption("allure_report_dir", None)
+    terminal = session.config.pluginmanager.get_plugin("kafkaos_terminal")
+    if results and terminal is not None and terminal.results:
+        from kafkaos.reporting.allure_story import write_surroundings
+
+        facts = {name: value for name, value in settings.settings().items() if name != "out"}
+        write_surroundings(Path(results), facts)
 
 
 def _severity(status: int) -> int:
     # A broken guarantee is the news, whatever else failed beside it.
     return {EXIT_HELD: 0, EXIT_UNKNOWN: 1, EXIT_BROKE: 2}.get(status, 1)
-
-
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    session = config.stash[SETTINGS]
-    judged = [scenario for scenario in session.scenarios if scenario.verdicts]
-    if not judged:
-        return
-    from rich.console import Console
-
-    from kafkaos.checks import Status
-    from kafkaos.reporting.table import guarantees_table, totals_table
-
-    console = Console(file=terminalreporter._tw._file, width=max(100, terminalreporter._tw.fullwidth))
-    terminalreporter.section("kafkaos: guarantees")
-    for scenario in judged:
-        bad = [v for v in scenario.verdicts if v.status is not Status.PASS]
-        # Of many scenarios the broken ones are told whole, of a few all.
-        if len(judged) <= 3 or bad:
-            console.print(guarantees_table(_short(scenario.nodeid), scenario.verdicts))
-    console.print(totals_table([(_short(s.nodeid), s.totals) for s in judged if s.totals is not None]))
-    terminalreporter.write_line(f"recordings: {session.out}")
-
-
-def _short(nodeid: str) -> str:
-    return nodeid.split("::", 1)[-1].removeprefix("test_")

@@ -60,6 +60,7 @@ def run(  # noqa: PLR0917 (typer passes all by keyword)
     seed = secrets.randbelow(2**31) if seed is None else seed
     settings = [
         *("-c", str(SETTINGS), f"--rootdir={shipped('scenarios')}", f"--kafka-backend={backend}"),
+        "--kafka-by-command",
         *([f"--kafka-cluster={cluster}"] if cluster else []),
         *([f"--kafka-java-home={java_home}"] if java_home else []),
         *([f"--kafka-plan={plan}"] if plan else []),
@@ -88,6 +89,7 @@ def run_tests(arguments: list[str], *, seed: int, out: Path | None, json: bool) 
     """Run pytest on them, with a folder for what they write; the exit status in kafkaos's terms."""
     folder = (out or Path("reports/out") / f"{datetime.datetime.now():%Y%m%d-%H%M%S}-{seed}").absolute()
     own = [f"--kafka-seed={seed}", f"--kafka-out={folder}", f"--alluredir={folder / 'allure-results'}"]
+    own.append(f"--junitxml={folder / 'junit.xml'}")
     outcomes = Outcomes()
     with contextlib.redirect_stdout(sys.stderr) if json else contextlib.nullcontext():
         status = _pytest([*arguments, *own], outcomes)

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from kafkaos.checks import Status, Verdict
 from kafkaos.errors import BrokenRecording
-from kafkaos.history.recording import META_FILE
+
+# The plugin reads this module in every pytest run: what checks and recordings need is imported where it is used.
+if TYPE_CHECKING:
+    from kafkaos.checks import Verdict
 
 RESULTS_FILE = "results.jsonl"
 
@@ -55,8 +57,6 @@ class Result:
     faults: tuple[str, ...] = ()
     verdicts: tuple[dict[str, str], ...] = ()
     totals: dict[str, Any] | None = None
-    file: str = ""
-    extra: dict[str, Any] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -75,17 +75,17 @@ class Result:
 
 def outcome_of(verdicts: Sequence[Verdict], *, without_evidence: bool = False) -> str:
     """What verdicts alone come to."""
-    statuses = {verdict.status for verdict in verdicts}
-    if Status.FAIL in statuses:
+    statuses = {verdict.status.value for verdict in verdicts}
+    if "fail" in statuses:
         return BROKE
-    if Status.UNKNOWN in statuses or without_evidence:
+    if "unknown" in statuses or without_evidence:
         return UNKNOWN
     return HELD if verdicts else PASSED
 
 
 def sentence_of(verdicts: Sequence[Verdict]) -> str:
     """The verdicts in one line: those that did not hold, else how many held and what the first of them counted."""
-    bad = [v for v in verdicts if v.status is not Status.PASS]
+    bad = [v for v in verdicts if v.status.value != "pass"]
     if bad:
         return " ".join(f"{v.guarantee}: {v.sentence}" for v in bad)
     if not verdicts:
@@ -123,12 +123,15 @@ def read(out: Path) -> list[Result]:
 
 
 def _from_runs(out: Path) -> list[Result]:
+    from kafkaos.history.recording import META_FILE
+
     metas = sorted(out.rglob(META_FILE), key=lambda path: path.stat().st_mtime)
     return [of_run(path.parent, out) for path in metas]
 
 
 def of_run(folder: Path, out: Path) -> Result:
     """What one run's folder tells alone, without its session."""
+    from kafkaos.history.recording import META_FILE
     from kafkaos.run import verdicts_of
 
     meta = json.loads((folder / META_FILE).read_text(encoding="utf-8"))

@@ -13,6 +13,7 @@ from kafkaos.reporting.results import BAD, WORDS, Result
 from kafkaos.reporting.secrets import clean_text
 from kafkaos.reporting.story import Story, guarantee_title
 from kafkaos.reporting.timeline import Timeline
+from kafkaos.shipped import shipped
 
 VERDICT_WORDS = {"pass": "held", "fail": "BROKE", "unknown": "unknown"}
 
@@ -44,6 +45,18 @@ def section(result: Result, story: Story | None) -> str:
             parts += ["<h2>Guarantees</h2>", _guarantees(story.verdicts)]
         parts += [_faults(story), _logs(story), _settings(story)]
     return f'<section class="scenario" id="{anchor(result)}">{"".join(parts)}</section>'
+
+
+def alone(story: Story) -> str:
+    """The timeline as a page of its own, to point at."""
+    style = (shipped("reports") / "page.css").read_text(encoding="utf-8")
+    script = (shipped("reports") / "page.js").read_text(encoding="utf-8")
+    body = "" if story.timeline is None else picture(story.timeline)
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" '
+        f'content="width=device-width, initial-scale=1"><title>timeline</title><style>{style}</style></head>'
+        f"<body><main>{body}</main><script>{script}</script></body></html>"
+    )
 
 
 def picture(timeline: Timeline) -> str:
