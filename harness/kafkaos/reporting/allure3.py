@@ -83,7 +83,7 @@ def render(
         for number, run in enumerate(runs):
             last = number == len(runs) - 1
             progress(f"Allure reads {run} ({number + 1} of {len(runs)})")
-            output = Path(scratch) / "report"
+            output = Path(scratch) / f"report-{number}"
             config = _config(
                 Path(scratch), output, history=history, single_file=single_file and last, title=title
             )
@@ -92,6 +92,8 @@ def render(
                 limit_s=RENDER_LIMIT_S,
                 failed=f"Allure could not render {run}; use --html for a page of kafkaos' own",
             )
+            if not (output / "index.html").exists():  # Allure ends with 0 also where a plugin of it failed
+                raise SetupFailed(f"Allure could not render {run}; use --html for a page of kafkaos' own")
             if last:
                 shutil.rmtree(target, ignore_errors=True)
                 target.parent.mkdir(parents=True, exist_ok=True)

@@ -89,7 +89,7 @@ def timeline(recording: Recording, verdicts: Sequence[Verdict] = ()) -> Timeline
             (moment, witness.sentence)
             for verdict in verdicts
             for witness in verdict.witnesses
-            if (moment := witness.seen_s or witness.acknowledged_s or witness.sent_s) is not None
+            if (moment := witness.acknowledged_s or witness.sent_s or witness.seen_s) is not None
         }
     )
     known = [
