@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 from kafkaos.links.rules import Counters, Effect, LinkId
 from kafkaos.spec import ClusterSpec
+from kafkaos.tls.material import TlsMaterial
 
 Role = Literal["broker", "controller", "combined", "zookeeper"]
 
@@ -256,4 +257,77 @@ class HasLinks(Protocol):
 
     def links_pid(self) -> int | None:
         """The process through which the links go, if it is one of this machine."""
+        ...
+
+
+@runtime_checkable
+class HasEnvironment(Protocol):
+    """A node's process can be started with environment variables of one's choice."""
+
+    def set_environment(self, node_id: int, variables: Mapping[str, str]) -> None:
+        """Add these to the node's environment from its next start on, in place of those given before."""
+        ...
+
+
+@runtime_checkable
+class TellsTime(Protocol):
+    """What a broker takes for the time can be seen."""
+
+    def broker_time_ms(self, node_id: int) -> int:
+        """The broker's wall clock, in ms since the epoch, as it stamps a record now; KafkaosError if it does not."""
+        ...
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What became of one record that a cluster was asked to take."""
+
+    error: str | None
+    """Kafka's name of the error; None if it was acknowledged."""
+    throttled_ms: int = 0
+    """The longest that a broker told the client to wait."""
+
+
+@runtime_checkable
+class Probed(Protocol):
+    """Can be asked to take one record, as a client of any id would."""
+
+    def send_one(self, topic: str, *, client_id: str, size_bytes: int = 100) -> Sent: ...
+
+
+@runtime_checkable
+class Upgradable(Protocol):
+    """Each node can run another version of Kafka from its next start on."""
+
+    def version(self, node_id: int) -> str: ...
+    def set_version(self, node_id: int, version: str) -> None: ...
+    def metadata_versions(self, node_id: int) -> tuple[int, int]:
+        """The level of `metadata.version` that is in force, and the highest that this broker knows."""
+        ...
+
+    def finalize_feature(self, feature: str, level: int) -> None:
+        """Raise a feature to this level for the whole cluster."""
+        ...
+
+
+@runtime_checkable
+class HasTls(Protocol):
+    """Its TLS files are of our own making, so that they can be changed."""
+
+    @property
+    def tls(self) -> TlsMaterial | None:
+        """None for a plaintext cluster, and before it was started."""
+        ...
+
+
+@runtime_checkable
+class HasGroups(Protocol):
+    """Tells of consumer groups what their coordinator knows."""
+
+    def committed(self, group: str) -> Mapping[tuple[str, int], int]:
+        """The committed offset of each (topic, partition) that has one."""
+        ...
+
+    def members(self, group: str) -> Sequence[str]:
+        """The client ids of the group's members."""
         ...

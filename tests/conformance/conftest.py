@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -27,7 +28,7 @@ def started(supervisor: Supervisor, tmp_path_factory: pytest.TempPathFactory) ->
 
     def start(name: str) -> ProcessCluster:
         if name not in clusters:
-            folder = tmp_path_factory.mktemp(name)
+            folder = tmp_path_factory.mktemp(Path(name).stem)
             clusters[name] = start_cluster(load_spec(name), supervisor=supervisor, log_folder=folder)
         return clusters[name]
 

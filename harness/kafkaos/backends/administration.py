@@ -12,7 +12,8 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
-from confluent_kafka import KafkaError
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError
+from confluent_kafka.admin import AdminClient
 
 from kafkaos.backends.ask import ask
 from kafkaos.backends.ready import POLL_INTERVAL_S
@@ -22,6 +23,7 @@ from kafkaos.errors import KafkaosError
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)
     from kafka.protocol import admin as requests
+    from kafka.protocol.metadata import ApiVersionsRequest
 
 REQUEST_TIMEOUT_S: Final = 10.0
 DEADLINE_S: Final = 30.0
@@ -46,7 +48,9 @@ class _Asked(Protocol):
     def _observer_tls(self) -> ssl.SSLContext | None: ...
     def node(self, node_id: int) -> Node: ...
     def direct_address(self, node_id: int) -> str: ...
+    def direct_address(self, node_id: int) -> str: ...
     def alive(self) -> list[int]: ...
+    def admin(self) -> AdminClient: ...
 
 
 class Administration:
@@ -129,6 +133,26 @@ class Administration:
                 yield result.error_code, result.error_message
 
         _until_done(self, request, errors, f"finalize {feature} {level}")
+
+    def metadata_versions(self: _Asked, node_id: int) -> tuple[int, int]:
+        answer = ask(
+            self.direct_address(node_id),
+            ApiVersionsRequest(version=3, client_software_name="kafkaos", client_software_version="1"),
+            timeout_s=REQUEST_TIMEOUT_S,
+            tls=self._observer_tls,
+        )
+        known = {f.name: f.max_version for f in answer.supported_features}
+        now = {f.name: f.max_version_level for f in answer.finalized_features}
+        return now["metadata.version"], known["metadata.version"]
+
+    def committed(self: _Asked, group: str) -> Mapping[tuple[str, int], int]:
+        answer = self.admin().list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])[group]
+        places = answer.result(REQUEST_TIMEOUT_S).topic_partitions
+        return {(place.topic, place.partition): place.offset for place in places if place.offset >= 0}
+
+    def members(self: _Asked, group: str) -> Sequence[str]:
+        described = self.admin().describe_consumer_groups([group])[group].result(REQUEST_TIMEOUT_S)
+        return [member.client_id for member in described.members]
 
 
 def _alter(

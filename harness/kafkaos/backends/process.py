@@ -23,10 +23,11 @@ from kafkaos.backends.jars import Progress, kafka_jars
 from kafkaos.backends.java import find_java
 from kafkaos.backends.jvm import Jvm
 from kafkaos.backends.places import locked
+from kafkaos.backends.probe import append_time_ms, send_one
 from kafkaos.backends.processes import Process, Supervisor
 from kafkaos.backends.ready import round_trip, wait_until
 from kafkaos.backends.wires import Wired
-from kafkaos.cluster import ClusterState, Node
+from kafkaos.cluster import ClusterState, Node, Sent
 from kafkaos.errors import KafkaosError, SetupFailed, WaitExpired, WrongUse
 from kafkaos.spec import ClusterSpec
 from kafkaos.tls.material import TlsMaterial, issue
@@ -63,6 +64,9 @@ class ProcessCluster(Administration, Wired):
         self._paused: set[int] = set()
         self._tls: TlsMaterial | None = None
         self._record_cache: Path | None = None
+        self._environments: dict[int, dict[str, str]] = {}
+        self._jvms: dict[int, Jvm] = {}
+        """Of the nodes that run another version than the rest."""
         self._topics: list[str] = []
         self._users: dict[str, str] = {}
         self._iterations = scram.ITERATIONS
@@ -244,7 +248,12 @@ class ProcessCluster(Administration, Wired):
         tls: dict[str, str] = {}
         if self._tls is not None:
             own = self._tls.nodes[node.name]
-            tls = {**own.internal_properties, **own.listener_properties("client")}
+            tls = {
+                **own.internal_properties,
+                **own.listener_properties("client"),
+                # A certificate for another host may take the place of the right one while the broker runs.
+                "ssl.allow.san.changes": "true",
+            }
         return kraft.server_properties(
             self.spec, node, self._nodes, subnet=self._subnet, files=self.files(node.id), tls=tls
         )
@@ -254,7 +263,7 @@ class ProcessCluster(Administration, Wired):
         if self.is_running(node_id):
             return
         node, files = self.node(node_id), self.files(node_id)
-        command = self._jvm.command(
+        command = self._jvms.get(node_id, self._jvm).command(
             self._main_class(node),
             str(files.properties),
             heap_mb=self.spec.heap_mb,
@@ -266,7 +275,11 @@ class ProcessCluster(Administration, Wired):
         }
         self._paused.discard(node_id)
         self._processes[node_id] = self._supervisor.spawn(
-            command, name=node.name, log_path=self.log_path(node_id), cwd=files.folder, env=environment
+            command,
+            name=node.name,
+            log_path=self.log_path(node_id),
+            cwd=files.folder,
+            env={**environment, **self._environments.get(node_id, {})},
         )
 
     def start_all(self) -> None:
@@ -335,6 +348,24 @@ class ProcessCluster(Administration, Wired):
 
     def is_paused(self, node_id: int) -> bool:
         return node_id in self._paused
+
+    def set_environment(self, node_id: int, variables: Mapping[str, str]) -> None:
+        self._environments[node_id] = dict(variables)
+
+    def broker_time_ms(self, node_id: int) -> int:
+        topic = f"kafkaos-clock-{node_id}"
+        if topic not in self._topics:
+            self.create_topic(topic, replicas=[node_id], config={"message.timestamp.type": "LogAppendTime"})
+        return append_time_ms(self._own_config(), topic)
+
+    def send_one(self, topic: str, *, client_id: str, size_bytes: int = 100) -> Sent:
+        return send_one(self._own_config(), topic, client_id=client_id, size_bytes=size_bytes)
+
+    def version(self, node_id: int) -> str:
+        return self._jvms[node_id].jars.version if node_id in self._jvms else self._jvm.jars.version
+
+    def set_version(self, node_id: int, version: str) -> None:
+        self._jvms[node_id] = Jvm(self._jvm.java, kafka_jars(version))
 
     def pid(self, node_id: int) -> int:
         return self._processes[node_id].pid

@@ -15,6 +15,8 @@ from kafkaos.errors import EXIT_HELD, WrongUse
 from kafkaos.shipped import near
 
 KINDS = ("clusters", "faults", "guarantees", "scenarios")
+OLDER_KAFKA_VERSION = "4.2.1"
+"""One from which an upgrade is possible."""
 Rows = list[dict[str, Any]]
 
 
@@ -64,7 +66,7 @@ def _clusters() -> Rows:
 
 
 def _faults() -> Rows:
-    """Whether a fault is available depends on what the backend's clusters can do; asked of one of three brokers."""
+    """Whether a fault is available on this machine: asked of a cluster that has all that a cluster file can ask for."""
     from kafkaos.faults import registry
 
     cluster = _never_started()
@@ -93,9 +95,9 @@ def _never_started() -> Any:
     port = PORT_BASES[0]
     subnet = Subnet(FIRST_SUBNET, -1, port, port + 1, port + 2)
     nothing: Any = None
-    return ProcessCluster(
-        load_spec("three"), supervisor=nothing, jvm=nothing, subnet=subnet, log_folder=Path()
-    )
+    everything = {"log_dirs": 2, "disk_mb": 64, "kafka": OLDER_KAFKA_VERSION}
+    spec = load_spec("three-mtls").model_copy(update=everything)
+    return ProcessCluster(spec, supervisor=nothing, jvm=nothing, subnet=subnet, log_folder=Path())
 
 
 def _guarantees() -> Rows:

@@ -8,17 +8,30 @@ from typing import Any, cast
 
 from kafkaos.errors import WrongUse
 from kafkaos.faults import roles
+from kafkaos.faults.at_the_worst import KillBeforeCommit, KillWithFullBuffers
 from kafkaos.faults.base import Fault
+from kafkaos.faults.certificates import (
+    ExpiredCertificate,
+    RevokedTrust,
+    RotateCertificates,
+    UnknownCa,
+    WrongHost,
+)
 from kafkaos.faults.clients import KillClient, PauseClient
+from kafkaos.faults.clock import ClockJump, ClockSkew
 from kafkaos.faults.crash_loop import CrashLoop
 from kafkaos.faults.cut import Cut
 from kafkaos.faults.cut_clients import CutClients
+from kafkaos.faults.damage import FlipBit, TruncateTail
 from kafkaos.faults.delay import Delay
+from kafkaos.faults.disk import DiskFull, FailLogDir
 from kafkaos.faults.elections import PreferredElection, UncleanElection
 from kafkaos.faults.half_open import HalfOpen
 from kafkaos.faults.isolate import Isolate
 from kafkaos.faults.kill import Kill
 from kafkaos.faults.kill_all import KillAll
+from kafkaos.faults.limits import MemoryPressure, Quota, RecordTooLarge, TooManyConnections
+from kafkaos.faults.members import ExceedPollInterval, FenceStaticMember, RebalanceStorm, SlowConsumer
 from kafkaos.faults.pause import Pause
 from kafkaos.faults.rate import Rate
 from kafkaos.faults.reassign import Reassign
@@ -28,8 +41,10 @@ from kafkaos.faults.ring import Ring
 from kafkaos.faults.rolling_restart import RollingRestart
 from kafkaos.faults.shrink_isr import ShrinkIsr
 from kafkaos.faults.stop import Stop
+from kafkaos.faults.upgrade import MixedVersions, RollingUpgrade
 from kafkaos.faults.values import build, lookup
 from kafkaos.faults.violate_min_isr import ViolateMinIsr
+from kafkaos.faults.zombie import ZombieProducer
 
 ROLE_KEYS = frozenset({"target", "peer"})
 """The fields of faults that are roles."""
@@ -40,6 +55,19 @@ registry: dict[str, type[Fault]] = {
         *(Kill, Stop, Pause, Restart, RollingRestart, KillAll, CrashLoop),
         *(PreferredElection, UncleanElection, Reassign),
         *(ViolateMinIsr, ShrinkIsr),
+        *(DiskFull, FailLogDir, TruncateTail, FlipBit),
+        *(ClockJump, ClockSkew),
+        *(ExpiredCertificate, UnknownCa, WrongHost, RevokedTrust, RotateCertificates),
+        *(
+            KillBeforeCommit,
+            KillWithFullBuffers,
+            ExceedPollInterval,
+            SlowConsumer,
+            RebalanceStorm,
+            FenceStaticMember,
+            ZombieProducer,
+        ),
+        *(Quota, RecordTooLarge, TooManyConnections, MemoryPressure, RollingUpgrade, MixedVersions),
         *(KillClient, PauseClient),
         *(Cut, Isolate, Ring, CutClients, Delay, Rate, Reset, HalfOpen),
     )

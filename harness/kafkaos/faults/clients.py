@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from kafkaos.cluster import Cluster
 from kafkaos.errors import SetupFailed
@@ -33,7 +33,7 @@ class KillClient:
         return None
 
     def inject(self, world: World) -> Injection:
-        injection = _aim(self.name, self.client, world, RESTART_CLIENT, restart=self.restart)
+        injection = aim_at_client(self.name, self.client, world, RESTART_CLIENT, restart=self.restart)
         with undone_on_error(world, injection.undo):
             world.clients[self.client].kill()
         return injection
@@ -71,7 +71,7 @@ class PauseClient:
         return None
 
     def inject(self, world: World) -> Injection:
-        injection = _aim(self.name, self.client, world, RESUME_CLIENT)
+        injection = aim_at_client(self.name, self.client, world, RESUME_CLIENT)
         with undone_on_error(world, injection.undo):
             world.clients[self.client].pause()
         return injection
@@ -92,11 +92,12 @@ class PauseClient:
         undo_all(world, injection.undo)
 
 
-def _aim(fault: str, name: str, world: World, undo_kind: str, **undo_facts: bool) -> Injection:
+def aim_at_client(fault: str, name: str, world: World, undo_kind: str, **undo_facts: Any) -> Injection:
+    """Look at the client and the cluster, and have the undo on disk. SetupFailed for one that is down or paused."""
     hit = world.clients[client(name).resolve(world)]
     if not hit.is_running:
         raise SetupFailed(f"client {name} does not run: start it, or heal the earlier fault before this one")
-    if undo_kind == RESUME_CLIENT and is_frozen(hit.pid):
+    if is_frozen(hit.pid):
         raise SetupFailed(f"client {name} is paused already: heal the earlier fault before this one")
     before = world.cluster.observe()
     undo = (note_client(world, undo_kind, name, **undo_facts),)

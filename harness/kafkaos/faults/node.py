@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import psutil
@@ -24,8 +25,15 @@ def is_frozen(pid: int | None) -> bool:
         return False
 
 
-def aim_at_node(fault: str, target: NodeTarget, world: World, undo_kind: str) -> Injection:
-    """Resolve the target, look at the cluster, and have the undo on disk."""
+def aim_at_node(
+    fault: str,
+    target: NodeTarget,
+    world: World,
+    undo_kind: str,
+    *,
+    facts: Callable[[int], dict[str, Any]] = lambda _: {},
+) -> Injection:
+    """Resolve the target, look at the cluster, and have the undo on disk, with `facts` of the node in both."""
     before = world.cluster.observe()
     node_id = target.resolve(world)
     assert isinstance(world.cluster, Killable)
@@ -36,9 +44,10 @@ def aim_at_node(fault: str, target: NodeTarget, world: World, undo_kind: str) ->
         raise SetupFailed(f"{told} is down already: heal the earlier fault before this one")
     if undo_kind == RESUME_NODE and is_frozen(world.cluster.pid(node_id)):
         raise SetupFailed(f"{told} is paused already: heal the earlier fault before this one")
-    facts: dict[str, Any] = {"pid": world.cluster.pid(node_id)}
-    undo: tuple[Undo, ...] = (note_node(world, undo_kind, node_id),)
-    return Injection(fault=fault, target=node_id, told=told, before=before, undo=undo, facts=facts)
+    noted = facts(node_id)
+    undo: tuple[Undo, ...] = (note_node(world, undo_kind, node_id, **noted),)
+    noted = {"pid": world.cluster.pid(node_id), **noted}
+    return Injection(fault=fault, target=node_id, told=told, before=before, undo=undo, facts=noted)
 
 
 def node_id_of(injection: Injection) -> int:

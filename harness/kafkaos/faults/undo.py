@@ -13,19 +13,22 @@ import psutil
 
 from kafkaos.cluster import HasProcesses, Killable, Pausable
 from kafkaos.faults.journal import UNDO_KINDS, Undo, UndoKind, find, identity
-from kafkaos.faults.world import World
+from kafkaos.faults.world import Member, Reconfigurable, World
 
 START_NODE = "start-node"
 RESUME_NODE = "resume-node"
 RESTART_CLIENT = "restart-client"
 RESUME_CLIENT = "resume-client"
+UNHINDER_CLIENT = "unhinder-client"
+RECONFIGURE_CLIENT = "reconfigure-client"
+END_CLIENT = "end-client"
 
 
-def note_node(world: World, kind: str, node_id: int) -> Undo:
-    """Write to the journal that this node is to be started or resumed."""
+def note_node(world: World, kind: str, node_id: int, **facts: Any) -> Undo:
+    """Write to the journal that this node is to be started, resumed or mended."""
     cluster = world.cluster
     pid = cluster.pid(node_id) if isinstance(cluster, HasProcesses) else None
-    return world.journal.record(kind, node=node_id, name=cluster.node(node_id).name, **identity(pid))
+    return world.journal.record(kind, node=node_id, name=cluster.node(node_id).name, **facts, **identity(pid))
 
 
 def note_client(world: World, kind: str, name: str, **facts: Any) -> Undo:
@@ -90,6 +93,25 @@ def _resume_client(world: World, undo: Undo) -> None:
         client.resume()
 
 
+def _unhinder_client(world: World, undo: Undo) -> None:
+    client = world.clients[undo.facts["name"]]
+    assert isinstance(client, Member)
+    if client.is_running:
+        client.slow_down(0)
+        client.go_on()
+
+
+def _reconfigure_client(world: World, undo: Undo) -> None:
+    client = world.clients[undo.facts["name"]]
+    assert isinstance(client, Reconfigurable)
+    client.reconfigure(undo.facts["properties"])
+    client.restart()
+
+
+def _end_client(world: World, undo: Undo) -> None:
+    world.clients[undo.facts["name"]].kill()
+
+
 def _leftover_down(undo: Undo) -> str:
     """A node or client that was to be down. What its harness started dies with it, so nothing is started."""
     process = find(undo.facts)
@@ -114,4 +136,7 @@ def _leftover_paused(undo: Undo) -> str:
 UNDO_KINDS[START_NODE] = UndoKind(_start_node, _leftover_down)
 UNDO_KINDS[RESUME_NODE] = UndoKind(_resume_node, _leftover_paused)
 UNDO_KINDS[RESTART_CLIENT] = UndoKind(_restart_client, _leftover_down)
+UNDO_KINDS[UNHINDER_CLIENT] = UndoKind(_unhinder_client, _leftover_down)
+UNDO_KINDS[RECONFIGURE_CLIENT] = UndoKind(_reconfigure_client, _leftover_down)
+UNDO_KINDS[END_CLIENT] = UndoKind(_end_client, _leftover_down)
 UNDO_KINDS[RESUME_CLIENT] = UndoKind(_resume_client, _leftover_paused)

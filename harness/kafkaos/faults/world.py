@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from kafkaos.cluster import Cluster
 from kafkaos.faults.journal import HealJournal
@@ -41,6 +42,72 @@ class ClientProcess(Protocol):
 
     def pause(self) -> None: ...
     def resume(self) -> None: ...
+
+
+@runtime_checkable
+class Sender(ClientProcess, Protocol):
+    """A recording producer."""
+
+    @property
+    def outstanding(self) -> int:
+        """Records handed to the client and not answered, as far as it has told."""
+        ...
+
+
+@runtime_checkable
+class TransactionalSender(Sender, Protocol):
+    """A recording transactional producer."""
+
+    @property
+    def transactional_id(self) -> str: ...
+    @property
+    def transactions_committed(self) -> int: ...
+
+
+@runtime_checkable
+class Member(ClientProcess, Protocol):
+    """A recording consumer, a member of a group."""
+
+    @property
+    def group(self) -> str | None: ...
+    @property
+    def group_instance_id(self) -> str | None: ...
+    @property
+    def segment_path(self) -> Path:
+        """What the present incarnation records, to be read at any time."""
+        ...
+
+    @property
+    def read(self) -> int: ...
+    @property
+    def assigned(self) -> int:
+        """Partitions that it owns now."""
+        ...
+
+    def stall(self) -> None:
+        """Poll no more, as an application that is busy with one record; heartbeats go on."""
+        ...
+
+    def go_on(self) -> None: ...
+    def slow_down(self, per_record_ms: float) -> None:
+        """Take so much longer for each record; 0 ends it."""
+        ...
+
+    def stop(self) -> int:
+        """Leave the group in order and end."""
+        ...
+
+
+@runtime_checkable
+class Reconfigurable(ClientProcess, Protocol):
+    """A client whose properties can be changed for its next incarnation."""
+
+    def reconfigure(self, changes: Mapping[str, str | None]) -> dict[str, str | None]:
+        """Set properties, or take them away (None); returns what undoes it."""
+        ...
+
+    @property
+    def last_error(self) -> str: ...
 
 
 @dataclass

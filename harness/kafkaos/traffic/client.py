@@ -136,7 +136,7 @@ class ClientHandle(Generic[S]):
     @property
     def last_error(self) -> str:
         """Code and text of the last error; empty if there was none."""
-        return self.page.last_error_text()
+        return "" if self._page is None else self._page.last_error_text()
 
     @property
     def log_path(self) -> Path:
@@ -212,6 +212,15 @@ class ClientHandle(Generic[S]):
         """Start a new incarnation; one that still runs is killed first."""
         self.kill()
         self.start(timeout_s=timeout_s)
+
+    def reconfigure(self, changes: Mapping[str, str | None]) -> dict[str, str | None]:
+        """Set librdkafka properties (None: leave out) from the next incarnation on; returns what undoes it."""
+        config = self._given.config
+        undone = {name: None if (was := config.get(name)) is None else str(was) for name in changes}
+        merged = {**config, **changes}
+        kept = {name: value for name, value in merged.items() if value is not None}
+        self._given = replace(self._given, config=kept)
+        return undone
 
     def mark(self) -> int:
         """Have the client count afresh what it begins from now on; give the result to `after=` of a wait.

@@ -47,6 +47,11 @@ class RecordingConsumer:
         client.state(State.RUNNING)
         try:
             while client.command is not Control.STOP and client.fatal is None:
+                if client.command is Control.PAUSE:  # busy, and so late for its next poll
+                    client.state(State.PAUSED)
+                    time.sleep(_POLL_S)
+                    continue
+                client.state(State.RUNNING)
                 client.see_mark()
                 self._rewind_if_told()
                 records, events = split(self._consumer.consume(self._settings.batch_records, _POLL_S))
@@ -78,7 +83,7 @@ class RecordingConsumer:
         if self._settings.commit == "before":
             rows = as_rows(Op.READ, records, self._recorder, now_ns=time.monotonic_ns())
             self._commits.commit(self._consumer, next_offsets(records, rows), wait=True)
-        if self._settings.processing_ms > 0 or self._settings.commit == "record":
+        if self._work_s() > 0 or self._settings.commit == "record":
             for place in range(len(records)):
                 if self._client.command is Control.STOP:
                     return  # the rest was never handed to the application
@@ -96,9 +101,10 @@ class RecordingConsumer:
         page.add(Word.MARKED_READ, len(records))
         page.add(Word.CORRUPT, int(np.count_nonzero(rows["flags"] & FLAG_CORRUPT)))
         page[Word.LAST_OK_NS] = now_ns
+        work_s = self._work_s()
+        if work_s:
+            time.sleep(work_s)  # the application's work on one record
         if settings.processes:
-            if settings.processing_ms:
-                time.sleep(settings.processing_ms / 1_000)  # the application's work
             rows["op"] = Op.PROCESS
             rows["completed_ns"] = time.monotonic_ns()
             self._recorder.add_block(rows)
@@ -107,6 +113,10 @@ class RecordingConsumer:
             self._done |= next_offsets(records, rows)
         elif settings.commit == "record":
             self._commits.commit(self._consumer, next_offsets(records, rows), wait=True)
+
+    def _work_s(self) -> float:
+        """How long the work on one record takes: as its settings say, and what a fault added."""
+        return self._settings.processing_ms / 1_000 + self._client.page[Word.SLOWER_US] / 1_000_000
 
     def _commit_if_due(self) -> None:
         passed_ms = (time.monotonic() - self._committed_s) * 1_000

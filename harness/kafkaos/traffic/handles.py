@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from kafkaos.errors import WaitExpired
 from kafkaos.traffic.client import STOP_DEADLINE_S, ClientHandle, Surroundings
 from kafkaos.traffic.settings import (
@@ -38,6 +40,14 @@ class ProducerHandle(ClientHandle[ProducerSettings]):
         """Sends that ended with an error which proves nothing (and all with acks=0)."""
         return self._count(Word.UNKNOWN)
 
+    @property
+    def outstanding(self) -> int:
+        """Sends of the present incarnation that are not answered yet."""
+        page = self._page
+        if page is None:
+            return 0
+        return page[Word.SENT] - page[Word.ACKNOWLEDGED] - page[Word.FAILED] - page[Word.UNKNOWN]
+
     def wait_acknowledged(self, count: int, *, timeout_s: float, after: int | None = None) -> None:
         """Wait for `count` acknowledged sends in all, or of those sent after mark `after`."""
 
@@ -70,6 +80,12 @@ class TransactionalHandle(ProducerHandle):
 
     def __init__(self, settings: TransactionalSettings, around: Surroundings) -> None:
         super().__init__(settings, around)
+        self._transactional_id = settings.transactional_id
+
+    @property
+    def transactional_id(self) -> str:
+        """Its `transactional.id`."""
+        return self._transactional_id
 
     @property
     def transactions_committed(self) -> int:
@@ -113,7 +129,7 @@ class ConsumerHandle(ClientHandle[ConsumerSettings]):
     @property
     def assigned(self) -> int:
         """Partitions that it owns now."""
-        return self.page[Word.ASSIGNED]
+        return 0 if self._page is None else self._page[Word.ASSIGNED]
 
     def wait_read(self, count: int, *, timeout_s: float, after: int | None = None) -> None:
         """Wait for `count` delivered records in all, or since mark `after`."""
@@ -129,6 +145,33 @@ class ConsumerHandle(ClientHandle[ConsumerSettings]):
     def wait_assigned(self, count: int, *, timeout_s: float) -> None:
         """Wait until it owns exactly `count` partitions."""
         self.wait_until(lambda: self.assigned == count, f"assigned {count} partitions", timeout_s=timeout_s)
+
+    @property
+    def group(self) -> str | None:
+        """Its `group.id`; None for a reader of fixed partitions."""
+        return self._given.group
+
+    @property
+    def group_instance_id(self) -> str | None:
+        """Its `group.instance.id`; None for a dynamic member."""
+        return self._given.group_instance_id
+
+    @property
+    def segment_path(self) -> Path:
+        """What the present incarnation records."""
+        return self.settings.segment_path
+
+    def stall(self) -> None:
+        """Have it poll no more, as an application that is busy; its heartbeats go on. `go_on` ends it."""
+        self.page[Word.CONTROL] = Control.PAUSE
+
+    def go_on(self) -> None:
+        """Poll again after `stall`."""
+        self.page[Word.CONTROL] = Control.RUN
+
+    def slow_down(self, per_record_ms: float) -> None:
+        """Have it take so much longer for each record, until told 0; a new incarnation is not slow."""
+        self.page[Word.SLOWER_US] = int(per_record_ms * 1_000)
 
     def rewind(self) -> None:
         """Seek to the beginning of all its partitions (a SEEK row each)."""

@@ -35,7 +35,7 @@ class Control(IntEnum):
     """What the harness asks for."""
 
     RUN = 0
-    PAUSE = 1
+    PAUSE = 1  # a producer sends no more; a consumer does not poll
     DRAIN = 2  # send no more, wait for all answers
     STOP = 3  # as SIGTERM
 
@@ -67,6 +67,7 @@ class Word(IntEnum):
     ERRORS = 21
     MARKED_ACKNOWLEDGED = 22  # acknowledged, of those sent after the mark was seen
     MARKED_READ = 23
+    SLOWER_US = 24  # written by the harness: extra work of a consumer on each record
 
 
 WORDS: Final = 32

@@ -1,0 +1,210 @@
+"""Faults of time: one broker's wall clock jumps, or is wrong all along. By the library libfaketime.
+
+The library answers the process's questions for the time; the clock that never falls (CLOCK_MONOTONIC), by which
+Kafka measures time-outs, stays right, as it does when an operator or NTP sets a machine's clock.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Final
+
+from kafkaos.cluster import Cluster, HasEnvironment, HasProcesses, Killable, Stoppable, TellsTime
+from kafkaos.errors import KafkaosError, WrongUse
+from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Injection, lacking
+from kafkaos.faults.journal import UNDO_KINDS, Undo, UndoKind
+from kafkaos.faults.node import aim_at_node, node_id_of
+from kafkaos.faults.roles import NodeTarget
+from kafkaos.faults.undo import undo_all, undone_on_error
+from kafkaos.faults.waiting import until
+from kafkaos.faults.world import World
+
+LIBRARY_VARIABLE: Final = "KAFKAOS_LIBFAKETIME"
+SET_CLOCK: Final = "set-clock"
+GRACE_S: Final = 30.0
+IN_SYNC_DEADLINE_S: Final = 60.0
+SLACK_S: Final = 30.0
+"""What the record's way to the broker and back may take; a jump is larger than that."""
+_PLACES: Final = (
+    "usr/lib/*/faketime/libfaketimeMT.so.1",
+    "usr/lib*/faketime/libfaketimeMT.so.1",
+    "usr/local/lib/faketime/libfaketimeMT.so.1",
+)
+
+
+@dataclass(frozen=True)
+class ClockJump:
+    """A broker's clock jumps by `by_s` seconds (back if negative) while it runs; healing makes it jump back.
+
+    The broker is restarted once before, to load the library.
+    """
+
+    name: ClassVar = "clock-jump"
+    family: ClassVar = "time"
+    title: ClassVar = "a broker's wall clock jumps, and back when healed"
+    target: NodeTarget
+    by_s: float = 3600.0
+
+    def __post_init__(self) -> None:
+        _large_enough(self.by_s)
+
+    def __str__(self) -> str:
+        return f"clock of {self.target} jumps by {self.by_s:+g} s"
+
+    def available(self, cluster: Cluster) -> str | None:
+        return _unable(cluster)
+
+    def inject(self, world: World) -> Injection:
+        injection = _aim(self.name, self.target, world)
+        node_id, offset_file = node_id_of(injection), Path(injection.facts["offset_file"])
+        with undone_on_error(world, injection.undo):
+            set_offset(offset_file, 0.0)
+            _restart(world, node_id, offset_file)
+            world.cluster.wait_healthy(timeout_s=IN_SYNC_DEADLINE_S)
+            set_offset(offset_file, self.by_s)
+        return injection
+
+    def evidence(
+        self, world: World, injection: Injection, *, timeout_s: float = EVIDENCE_DEADLINE_S
+    ) -> Evidence | None:
+        """A record that the broker appends bears a time that is off by as much."""
+        return _stamped(world, injection, self.by_s, timeout_s=timeout_s)
+
+    def heal(self, world: World, injection: Injection) -> None:
+        undo_all(world, injection.undo)
+
+
+@dataclass(frozen=True)
+class ClockSkew:
+    """A broker starts with a clock that is off by `by_s` seconds; healing sets it right."""
+
+    name: ClassVar = "clock-skew"
+    family: ClassVar = "time"
+    title: ClassVar = "a broker's wall clock is wrong from its start on"
+    target: NodeTarget
+    by_s: float = -3600.0
+
+    def __post_init__(self) -> None:
+        _large_enough(self.by_s)
+
+    def __str__(self) -> str:
+        return f"clock of {self.target} off by {self.by_s:+g} s"
+
+    def available(self, cluster: Cluster) -> str | None:
+        return _unable(cluster)
+
+    def inject(self, world: World) -> Injection:
+        injection = _aim(self.name, self.target, world)
+        node_id, offset_file = node_id_of(injection), Path(injection.facts["offset_file"])
+        with undone_on_error(world, injection.undo):
+            set_offset(offset_file, self.by_s)
+            _restart(world, node_id, offset_file)
+        return injection
+
+    def evidence(
+        self, world: World, injection: Injection, *, timeout_s: float = EVIDENCE_DEADLINE_S
+    ) -> Evidence | None:
+        """A record that the broker appends bears a time that is off by as much."""
+        return _stamped(world, injection, self.by_s, timeout_s=timeout_s)
+
+    def heal(self, world: World, injection: Injection) -> None:
+        undo_all(world, injection.undo)
+
+
+def library() -> Path | None:
+    """The library for processes with many threads: of `KAFKAOS_LIBFAKETIME`, or where packages put it."""
+    given = os.environ.get(LIBRARY_VARIABLE)
+    found = [given] if given else [path for place in _PLACES for path in sorted(Path("/").glob(place))]
+    return next((Path(path) for path in found if Path(path).is_file()), None)
+
+
+def set_offset(offset_file: Path, offset_s: float) -> None:
+    """Have the processes that read this file take the time for so many seconds more or less than it is."""
+    pending = offset_file.with_suffix(".new")
+    pending.write_text(f"{offset_s:+.3f}\n")
+    pending.replace(offset_file)
+
+
+def _large_enough(by_s: float) -> None:
+    if abs(by_s) <= 2 * SLACK_S:
+        raise WrongUse(f"by_s={by_s:g} cannot be told from a slow answer: give more than {2 * SLACK_S:g} s")
+
+
+def _unable(cluster: Cluster) -> str | None:
+    needed = [HasEnvironment, TellsTime, HasProcesses, Killable, Stoppable]
+    reason = lacking(cluster, needed, what="give a broker another clock")
+    if reason is None and library() is None:
+        reason = (
+            "the library libfaketime is not here: install it (Debian, Ubuntu: apt-get install faketime), "
+            f"or name it by {LIBRARY_VARIABLE}"
+        )
+    return reason
+
+
+def _aim(fault: str, target: NodeTarget, world: World) -> Injection:
+    def facts(node_id: int) -> dict[str, Any]:
+        offset_file = world.journal.path.absolute().with_name(f"clock-of-node-{node_id}")
+        return {"offset_file": str(offset_file)}
+
+    injection = aim_at_node(fault, target, world, SET_CLOCK, facts=facts)
+    if not world.cluster.node(node_id_of(injection)).is_broker:
+        raise WrongUse("the time of a controller is seen by no client: choose a broker")
+    return injection
+
+
+def _restart(world: World, node_id: int, offset_file: Path) -> None:
+    cluster = world.cluster
+    assert isinstance(cluster, HasEnvironment)
+    assert isinstance(cluster, Killable)
+    assert isinstance(cluster, Stoppable)
+    cluster.set_environment(
+        node_id,
+        {
+            "LD_PRELOAD": str(library()),
+            "FAKETIME_TIMESTAMP_FILE": str(offset_file),
+            "FAKETIME_CACHE_DURATION": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            "DONT_FAKE_MONOTONIC": "1",
+        },
+    )
+    cluster.stop(node_id, grace_s=GRACE_S)
+    cluster.start(node_id)
+
+
+def _stamped(world: World, injection: Injection, by_s: float, *, timeout_s: float) -> Evidence | None:
+    cluster, node_id = world.cluster, node_id_of(injection)
+    assert isinstance(cluster, TellsTime)
+
+    def look() -> Evidence | None:
+        try:
+            off_s = cluster.broker_time_ms(node_id) / 1000 - time.time()
+        except KafkaosError:  # it is starting
+            return None
+        if abs(off_s - by_s) > SLACK_S:
+            return None
+        told = f"{injection.told} stamped a record {off_s:+.0f} s off the harness's clock"
+        return Evidence(told=told, facts={**injection.facts, "off_s": off_s})
+
+    return until(look, timeout_s=timeout_s)
+
+
+def _set_right(world: World, undo: Undo) -> None:
+    """The running process's clock is right again (a jump); the next one will have no library."""
+    node_id = undo.facts["node"]
+    assert isinstance(world.cluster, HasEnvironment)
+    assert isinstance(world.cluster, Killable)
+    set_offset(Path(undo.facts["offset_file"]), 0.0)
+    world.cluster.set_environment(node_id, {})
+    if not world.cluster.is_running(node_id):
+        world.cluster.start(node_id)
+
+
+def _leftover(undo: Undo) -> str:
+    Path(undo.facts["offset_file"]).unlink(missing_ok=True)
+    return f"the clock of {undo.facts['name']} was its process's own, which ended with its run."
+
+
+UNDO_KINDS[SET_CLOCK] = UndoKind(_set_right, _leftover)

@@ -1,0 +1,251 @@
+"""Faults of a group's members: late for the poll, slow, coming and going, and a seat taken by another."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import ClassVar, Final
+
+import numpy as np
+
+from kafkaos.cluster import Cluster, HasGroups
+from kafkaos.errors import SetupFailed, WrongUse
+from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Injection, lacking
+from kafkaos.faults.clients import aim_at_client
+from kafkaos.faults.undo import (
+    END_CLIENT,
+    RESTART_CLIENT,
+    UNHINDER_CLIENT,
+    note_client,
+    undo_all,
+    undone_on_error,
+)
+from kafkaos.faults.waiting import until
+from kafkaos.faults.world import Member, World
+from kafkaos.history.reading import read_segment
+from kafkaos.history.rows import Op
+
+JOINED_DEADLINE_S: Final = 60.0
+EXIT_FENCED: Final = 3
+"""A recording client's exit status when its Kafka client is dead."""
+
+
+@dataclass(frozen=True)
+class ExceedPollInterval:
+    """A consumer is busy longer than `max.poll.interval.ms`; its heartbeats go on, yet it is put out of the group.
+
+    Give the client a short interval (not below its session time-out), or wait Kafka's five minutes. Healing lets it
+    poll again: it rejoins.
+    """
+
+    name: ClassVar = "exceed-poll-interval"
+    family: ClassVar = "clients"
+    title: ClassVar = "a consumer is busy longer than max.poll.interval.ms"
+    client: str
+
+    def __str__(self) -> str:
+        return f"client {self.client} is late for its poll"
+
+    def available(self, cluster: Cluster) -> str | None:
+        return lacking(cluster, [HasGroups], what="tell the members of a group")
+
+    def inject(self, world: World) -> Injection:
+        member = _member(world, self.client)
+        injection = aim_at_client(self.name, self.client, world, UNHINDER_CLIENT)
+        with undone_on_error(world, injection.undo):
+            if not until(lambda: self._is_member(world) or None, timeout_s=JOINED_DEADLINE_S):
+                raise SetupFailed(
+                    f"client {self.client} is no member of group {member.group}: wait until it is"
+                )
+            member.stall()
+        return injection
+
+    def evidence(
+        self, world: World, injection: Injection, *, timeout_s: float = EVIDENCE_DEADLINE_S
+    ) -> Evidence | None:
+        """The coordinator no longer has it as a member, though its process runs."""
+        if not until(lambda: (not self._is_member(world)) or None, timeout_s=timeout_s):
+            return None
+        if not world.clients[self.client].is_running:
+            return None
+        told = f"{injection.told} runs and is no member of its group any more"
+        return Evidence(told=told, facts=dict(injection.facts))
+
+    def heal(self, world: World, injection: Injection) -> None:
+        undo_all(world, injection.undo)
+
+    def _is_member(self, world: World) -> bool:
+        assert isinstance(world.cluster, HasGroups)
+        group = _member(world, self.client).group
+        assert group is not None
+        return self.client in world.cluster.members(group)
+
+
+@dataclass(frozen=True)
+class SlowConsumer:
+    """A consumer takes so much longer for each record, as one whose database is slow."""
+
+    name: ClassVar = "slow-consumer"
+    family: ClassVar = "clients"
+    title: ClassVar = "a consumer takes longer for each record"
+    client: str
+    per_record_ms: float = 50.0
+
+    def __post_init__(self) -> None:
+        if self.per_record_ms <= 0:
+            raise WrongUse(f"per_record_ms={self.per_record_ms:g} slows nobody down: give more than 0")
+
+    def __str__(self) -> str:
+        return f"client {self.client} takes {self.per_record_ms:g} ms longer for each record"
+
+    def available(self, cluster: Cluster) -> str | None:  # noqa: ARG002 - clients are ours on every backend
+        return None
+
+    def inject(self, world: World) -> Injection:
+        member = _member(world, self.client)
+        injection = aim_at_client(self.name, self.client, world, UNHINDER_CLIENT)
+        with undone_on_error(world, injection.undo):
+            member.slow_down(self.per_record_ms)
+        return injection
+
+    def evidence(
+        self, world: World, injection: Injection, *, timeout_s: float = EVIDENCE_DEADLINE_S
+    ) -> Evidence | None:
+        """Ten records in a row took at least so long each, and were read."""
+        member = _member(world, self.client)
+        deadline_s = time.monotonic() + timeout_s
+
+        def ten_slow() -> Evidence | None:
+            read, began_s = member.read, time.monotonic()
+            left_s = deadline_s - began_s
+            if not until(lambda: member.read >= read + 10 or None, timeout_s=left_s):
+                return None
+            each_ms = (time.monotonic() - began_s) * 1000 / (member.read - read)
+            if each_ms < 0.9 * self.per_record_ms:
+                return None
+            told = f"{injection.told} took {each_ms:.0f} ms for each of ten records"
+            return Evidence(told=told, facts={**injection.facts, "each_ms": each_ms})
+
+        return until(ten_slow, timeout_s=timeout_s)
+
+    def heal(self, world: World, injection: Injection) -> None:
+        undo_all(world, injection.undo)
+
+
+@dataclass(frozen=True)
+class RebalanceStorm:
+    """A member leaves its group and joins it again, so many times: each is two rebalances for the others."""
+
+    name: ClassVar = "rebalance-storm"
+    family: ClassVar = "clients"
+    title: ClassVar = "a member leaves and joins its group again and again"
+    client: str
+    times: int = 3
+
+    def __str__(self) -> str:
+        return f"rebalance storm by client {self.client}"
+
+    def available(self, cluster: Cluster) -> str | None:
+        return lacking(cluster, [HasGroups], what="tell the members of a group")
+
+    def inject(self, world: World) -> Injection:
+        member = _member(world, self.client)
+        injection = aim_at_client(self.name, self.client, world, RESTART_CLIENT, restart=True)
+        generations = injection.facts["generations"] = []
+        with undone_on_error(world, injection.undo):
+            for round_number in range(self.times + 1):
+                if round_number:
+                    member.stop()
+                    member.restart()
+                found = until(lambda: _generation(member), timeout_s=JOINED_DEADLINE_S)
+                if found is None:
+                    raise SetupFailed(
+                        f"client {self.client} got no partition within {JOINED_DEADLINE_S:g} s: give the group enough"
+                    )
+                generations.append(found)
+        return injection
+
+    def evidence(
+        self,
+        world: World,  # noqa: ARG002 - injecting noted it
+        injection: Injection,
+        *,
+        timeout_s: float = EVIDENCE_DEADLINE_S,  # noqa: ARG002
+    ) -> Evidence | None:
+        """The generation of the group rose at each return."""
+        generations: list[int] = injection.facts["generations"]
+        rises = sum(later > earlier for earlier, later in pairwise(generations))
+        if rises < self.times:
+            return None
+        told = f"{injection.told} came back {rises} times: generations {generations}"
+        return Evidence(told=told, facts=dict(injection.facts))
+
+    def heal(self, world: World, injection: Injection) -> None:
+        undo_all(world, injection.undo)
+
+
+@dataclass(frozen=True)
+class FenceStaticMember:
+    """A second process takes the seat of a static member (the same `group.instance.id`): the first is fenced.
+
+    `twin` is a client of the run that was not started yet. Healing ends it and starts the first again.
+    """
+
+    name: ClassVar = "fence-static-member"
+    family: ClassVar = "clients"
+    title: ClassVar = "a static member's seat is taken by a second process"
+    client: str
+    twin: str
+
+    def __str__(self) -> str:
+        return f"client {self.twin} takes the seat of {self.client}"
+
+    def available(self, cluster: Cluster) -> str | None:
+        return lacking(cluster, [HasGroups], what="tell the members of a group")
+
+    def inject(self, world: World) -> Injection:
+        member, twin = _member(world, self.client), _member(world, self.twin)
+        if member.group_instance_id is None or member.group_instance_id != twin.group_instance_id:
+            raise WrongUse(f"{self.client} and {self.twin} need the same group_instance_id")
+        injection = aim_at_client(self.name, self.client, world, RESTART_CLIENT, restart=True)
+        ended = (note_client(world, END_CLIENT, self.twin), *injection.undo)
+        injection = Injection(**{**vars(injection), "undo": ended})
+        with undone_on_error(world, injection.undo):
+            if not until(lambda: member.assigned or None, timeout_s=JOINED_DEADLINE_S):
+                raise SetupFailed(f"client {self.client} has no partition: wait until it has")
+            twin.restart()
+        return injection
+
+    def evidence(
+        self, world: World, injection: Injection, *, timeout_s: float = EVIDENCE_DEADLINE_S
+    ) -> Evidence | None:
+        """The first one's client died of being fenced."""
+        hit = world.clients[self.client]
+
+        def ended() -> int | None:
+            return hit.exit_status if hit.pid == injection.facts["pid"] else None
+
+        if until(ended, timeout_s=timeout_s) != EXIT_FENCED:
+            return None
+        told = f"{injection.told} was fenced and ended"
+        return Evidence(told=told, facts=dict(injection.facts))
+
+    def heal(self, world: World, injection: Injection) -> None:
+        undo_all(world, injection.undo)
+
+
+def _member(world: World, name: str) -> Member:
+    found = world.clients.get(name)
+    if not isinstance(found, Member) or found.group is None:
+        raise WrongUse(f"client {name} is not a recording consumer of a group: name one that is")
+    return found
+
+
+def _generation(member: Member) -> int | None:
+    """The generation of the last assignment of the present incarnation."""
+    if not member.assigned:
+        return None
+    rows = read_segment(member.segment_path).rows
+    given = rows["generation"][rows["op"] == Op.ASSIGN]
+    return int(np.max(given)) if len(given) else None
