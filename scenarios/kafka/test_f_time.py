@@ -1,0 +1,35 @@
+"""Brokers whose clocks are wrong: the order of the log does not depend on the time of day."""
+
+import pytest
+
+from kafkaos.checks import (
+    no_acknowledged_loss,
+    no_duplicates,
+    no_phantom,
+    offsets_agree,
+    producer_order,
+    reader_order,
+)
+from kafkaos.faults import ClockJump
+from kafkaos.faults.clock import library
+from kafkaos.faults.roles import leader
+
+WAIT_S = 60
+HOUR_S = 3600.0
+
+
+@pytest.mark.skipif(library() is None, reason="libfaketime is not installed (apt-get install faketime)")
+@pytest.mark.scenario("faults-time")
+@pytest.mark.kafka_cluster("single")
+@pytest.mark.parametrize("by_s", [HOUR_S, -HOUR_S])
+def test_a_clock_that_jumps_an_hour_and_back_costs_no_record(kafka_cluster, chaos, by_s):
+    """The leader's clock jumps an hour ahead or behind, and back: nothing is lost, doubled or swapped."""
+    topic = kafka_cluster.create_topic("orders")
+    producer = chaos.producer(topic, rate=300)
+    consumer = chaos.consumer(topic, group="billing")
+    producer.wait_acknowledged(100, timeout_s=WAIT_S)
+    with chaos.fault(ClockJump(leader(topic), by_s=by_s)):
+        producer.wait_acknowledged(100, after=producer.mark(), timeout_s=WAIT_S)
+        consumer.wait_read(100, after=consumer.mark(), timeout_s=WAIT_S)
+    producer.wait_acknowledged(100, after=producer.mark(), timeout_s=WAIT_S)
+    chaos.verify(no_acknowledged_loss, no_duplicates, no_phantom, offsets_agree, producer_order, reader_order)
