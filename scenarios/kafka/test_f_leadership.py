@@ -113,7 +113,7 @@ def test_a_rolling_restart_is_not_noticed_by_the_clients(kafka_cluster, chaos):
 @pytest.mark.scenario("faults-leadership", "A11")
 @pytest.mark.kafka_cluster("three")
 def test_after_a_cold_start_of_all_nodes_the_same_clients_go_on(kafka_cluster, chaos):
-    """All nodes killed at once: sends that time out are unknown; cold-started, the same clients go on, nothing is lost."""
+    """All nodes killed: sends that time out are unknown; cold-started, the same clients go on and nothing is lost."""
     topic = kafka_cluster.create_topic("orders", config=MIN_ISR_2)
     producer = chaos.producer(topic, rate=500)
     # Short of patience: what it has sent or not when its time is over, it cannot know.
