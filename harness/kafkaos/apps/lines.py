@@ -28,10 +28,15 @@ class _Line(BaseModel):
 
 
 class Content(BaseModel):
-    """Key and value as text; neither told is not the same as both null."""
+    """Key and value as text; neither told is not the same as both null.
+
+    `about` is a number for what the record is about where its key is not that: the `key` of its row, by which
+    `key_order` judges.
+    """
 
     key: str | None = None
     value: str | None = None
+    about: Annotated[int, Field(ge=0)] | None = None
 
     @property
     def is_told(self) -> bool:

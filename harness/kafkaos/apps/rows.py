@@ -147,7 +147,7 @@ class Rows:
             topic=line.topic,
             partition=NULL if line.partition is None else line.partition,
             value=value_of(line.key, line.value),
-            key=key_of(line.key),
+            key=key_of(line),
             transaction=NULL if within is None else within,
             outcome=Outcome.INFO,
             invoked_ns=self._clock.begun_ns(line.timestamp),
@@ -224,7 +224,7 @@ class Rows:
     ) -> tuple[int, int]:
         """Value id and key number: by the content where the line tells it, else by what lies at that place."""
         if content is not None and content.is_told:
-            return value_of(content.key, content.value), key_of(content.key)
+            return value_of(content.key, content.value), key_of(content)
         value = self._truth.value(topic, partition, offset)
         return (NULL if value is None else value), NULL
 

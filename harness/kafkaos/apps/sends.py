@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from kafkaos.apps.clock import Clock
-from kafkaos.apps.lines import SendError, SendSuccess
+from kafkaos.apps.lines import Content, SendError, SendSuccess
 from kafkaos.apps.truth import Truth
 from kafkaos.history.payload import foreign_value
 from kafkaos.history.recorder import Recorder
@@ -54,9 +54,9 @@ def value_of(key: str | None, value: str | None) -> int:
     return foreign_value(_bytes(key), _bytes(value))
 
 
-def key_of(key: str | None) -> int:
-    """The number that a key is in the recording; NULL for one that is no number."""
-    return key_number(_bytes(key))
+def key_of(content: Content) -> int:
+    """The number that a key is in the recording: told by `about`, else the key itself; NULL for one that is none."""
+    return key_number(_bytes(content.key)) if content.about is None else content.about
 
 
 def write_answers(answers: Sequence[Answer], recorder: Recorder, clock: Clock, truth: Truth) -> None:
@@ -87,7 +87,7 @@ def _write(answer: Answer, recorder: Recorder, clock: Clock) -> None:
         partition=answer.partition if isinstance(answer, SendSuccess) else NULL,
         offset=answer.offset if isinstance(answer, SendSuccess) else NULL,
         value=value_of(answer.key, answer.value),
-        key=key_of(answer.key),
+        key=key_of(answer),
         transaction=NULL if answer.transaction is None else answer.transaction,
         outcome=outcome_of(answer),
         error=0 if ok else UNKNOWN_SERVER_ERROR,
@@ -139,7 +139,7 @@ class _Series:
             Op.SEND,
             topic=self.topic,
             value=self.value(number),
-            key=key_of(self.key(number)),
+            key=key_number(_bytes(self.key(number))),
             outcome=Outcome.INFO,
             invoked_ns=clock.started_ns,
         )
