@@ -50,6 +50,8 @@ class Store:
         # Readers are served by threads of their own, with a connection each.
         self._db = sqlite3.connect(path, isolation_level=None)
         self._db.execute("PRAGMA journal_mode = WAL")
+        # A power cut may take the last transactions back, clients and positions alike: they are in the log.
+        self._db.execute("PRAGMA synchronous = NORMAL")
         self._db.executescript(_SCHEMA)
         self._sum = sum(_hash(body) for (body,) in self._db.execute("SELECT body FROM client"))
 
