@@ -474,19 +474,19 @@ class Chaos:
 
     def close(self) -> None:
         """Undo what is still in place, end every client, close the recording; for a test that failed half-way too."""
-        self._watch.close()
-        with contextlib.suppress(KafkaosError):
-            if heal_pending(self._world):
-                self.phase("healed at the end", note="a fault was still in place")
-        for client in self.clients.values():
+        with contextlib.ExitStack() as files:
+            for file in (self._events, self._recorder, self._world.journal):
+                files.callback(file.close)
+            self._watch.close()
             with contextlib.suppress(KafkaosError):
-                client.kill()
-        with contextlib.suppress(KafkaosError):
-            if not self._drained:  # what the applications said until then is kept as well
-                self._record_apps()
-        self._world.journal.close()
-        self._recorder.close()
-        self._events.close()
+                if heal_pending(self._world):
+                    self.phase("healed at the end", note="a fault was still in place")
+            for client in self.clients.values():
+                with contextlib.suppress(KafkaosError):
+                    client.kill()
+            with contextlib.suppress(KafkaosError):
+                if not self._drained:  # what the applications said until then is kept as well
+                    self._record_apps()
 
 
 def tell(verdict: Verdict) -> str:

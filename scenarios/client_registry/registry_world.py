@@ -16,12 +16,14 @@ from kafkaos.apps.handle import AppHandle
 from kafkaos.cluster import Cluster
 from kafkaos.faults import Kill, KillClient
 from kafkaos.faults.roles import leader
+from kafkaos.faults.waiting import until
 from kafkaos.run import Chaos
 from kafkaos.traffic.bodies import Body
 
 HERE = Path(__file__).parent
 APP = HERE / "registry_app.py"
 WAIT_S = 60.0
+AT_WORK_S = 2.0
 SOME = 200
 
 
@@ -103,6 +105,8 @@ def kill_and_rebuild(world: Registries, program: Path = APP) -> None:
         registry.wait_event("process", count=so_far + SOME, timeout_s=WAIT_S)
 
     wait_applied()
+    # If it can be caught at it, the kill falls between the delivery of records and the end of the work on them.
+    until(lambda: is_at_work(registry) or None, timeout_s=AT_WORK_S)
     with chaos.fault(KillClient("registry")):
         pass
     wait_applied()
@@ -120,6 +124,11 @@ def kill_and_rebuild(world: Registries, program: Path = APP) -> None:
     # Stopped: all is in the file. By the file and not by what it says of itself.
     assert registry.stop() == 0
     assert_equal(registry.name, world.clients("registry"), fold(map(operation_of, log)))
+
+
+def is_at_work(registry: AppHandle) -> bool:
+    """Whether it was given records on which it has not said to be done."""
+    return len(registry.events("record_data")) > len(registry.events("process"))
 
 
 def wait_for_the_end(registry: AppHandle, log: list[Body]) -> None:
