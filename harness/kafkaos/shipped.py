@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from kafkaos.errors import SetupFailed, WrongUse
 
-Kind = Literal["clusters", "ssl", "scenarios", "reports"]
+Kind = Literal["clusters", "ssl", "scenarios", "reports", "docs"]
 M = TypeVar("M", bound=BaseModel)
 
 _PACKAGE = Path(__file__).resolve().parent

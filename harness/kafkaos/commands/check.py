@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from json import loads
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,26 +11,44 @@ import typer
 from kafkaos.commands.options import Json
 from kafkaos.commands.telling import print_json, stderr, stdout
 from kafkaos.errors import EXIT_BROKE, EXIT_HELD, EXIT_UNKNOWN, BrokenRecording, KafkaosError, WrongUse
+from kafkaos.shipped import shipped
 
+RECORDINGS = ("recording.parquet", "recording.jsonl", "recording.json")
 HELP = """Judge a recording again, with no cluster: which guarantees held, which broke, and the records that show it.
 
     RUN is a run's folder (every recording below it is judged), or a .parquet or .jsonl file of anybody's making:
     one row for each operation of each client, with at least the columns client, op (send, read, final, …), topic,
-    partition, offset, value, invoked_ns and outcome (ok, fail, info). docs/recording.md describes all columns.
+    partition, offset, value, invoked_ns and outcome (ok, fail, info). `kafkaos check --format` prints the whole
+    format, with an example: columns, types, units, and which rows each guarantee needs.
+
+    Judged are the guarantees that the recording names; if it names none, all that its rows allow: the others are told
+    as not applicable and do not count. Jepsen's and Kafka's own histories: see `kafkaos import --help`.
     """
 
 
 def check(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder, a .parquet or a .jsonl file.")],
+    run: Annotated[
+        Path | None, typer.Argument(metavar="RUN", help="A run's folder, a .parquet or a .jsonl file.")
+    ] = None,
     guarantee: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="Judge this guarantee instead of the recorded ones; repeat it."),
+        typer.Option(
+            metavar="NAME",
+            help="Judge this guarantee instead of the recorded ones; repeat it. With parameters as JSON: "
+            '{"guarantee": "recovered", "within_s": 5}.',
+        ),
     ] = None,
+    show_format: Annotated[bool, typer.Option("--format", help="Print the format of recordings.")] = False,
     json: Json = False,
 ) -> int:
-    from kafkaos.checks import from_json
-
-    named = [from_json(name) for name in guarantee or []]
+    if show_format:
+        stdout().print(
+            (shipped("docs") / "recording.md").read_text(encoding="utf-8"), markup=False, soft_wrap=True
+        )
+        return EXIT_HELD
+    if run is None:
+        raise WrongUse("Name a recording: a run's folder, a .parquet or a .jsonl file.")
+    named = [_guarantee(given) for given in guarantee or []]
     answers = [_judge(path, named) for path in _recordings(run)]
     status = _worst([answer["exit_status"] for answer in answers])
     if json:
@@ -52,41 +71,66 @@ def _recordings(run: Path) -> list[Path]:
     """The recordings at or below a path, as `load` takes them."""
     if not run.is_dir():
         return [run]
-    found = {p.parent for name in ("recording.parquet", "recording.json") for p in run.rglob(name)}
+    found = {p.parent for name in RECORDINGS for p in run.rglob(name)}
     found |= {p.parent.parent for p in run.rglob("segments/*.seg")}
     if not found:
         raise WrongUse(f"There is no recording in {run}: name a run's folder, a .parquet or a .jsonl file.")
     return sorted(found)
 
 
+def _guarantee(given: str) -> Any:
+    from kafkaos.checks import from_json
+
+    if not given.startswith("{"):
+        return from_json(given)
+    try:
+        return from_json(loads(given))
+    except ValueError as error:
+        raise WrongUse(
+            f"{given} is not JSON ({error}): write the name, or an object with its parameters."
+        ) from None
+
+
 def _judge(path: Path, named: list[Any]) -> dict[str, Any]:
-    from kafkaos.checks import from_json, judge_all
+    from kafkaos.checks import judge_all
     from kafkaos.history import load
     from kafkaos.reporting.table import Totals
 
     try:
         recording = load(path)
-        listed = named or [from_json(given) for given in recording.meta.get("guarantees", [])] or _defaults()
-    except WrongUse as error:
-        if not path.exists():
-            raise
-        return _unreadable(path, error)
+        asked = named or _recorded(path, recording.meta)
     except BrokenRecording as error:
         return _unreadable(path, error)
-    verdicts = judge_all(recording, listed)
+    verdicts = judge_all(recording, asked or _defaults())
     totals = Totals.of(recording, verdicts)
-    status = _worst(
-        [{"pass": EXIT_HELD, "fail": EXIT_BROKE}.get(v.status.value, EXIT_UNKNOWN) for v in verdicts]
-    )
     return {
         "path": str(path),
         "run": recording.meta.get("run"),
-        "exit_status": status,
+        "exit_status": _status(verdicts if asked else [one for one in verdicts if one.applicable]),
         "error": None,
         "totals": {name: getattr(totals, name) for name in totals.__dataclass_fields__},
         "verdicts": [verdict.to_json() for verdict in verdicts],
         "told": _tables(path, verdicts, totals),
     }
+
+
+def _recorded(path: Path, meta: dict[str, Any]) -> list[Any]:
+    """The guarantees that the recording names."""
+    from kafkaos.checks import from_json
+
+    given = meta.get("guarantees", [])
+    if not isinstance(given, list):
+        raise BrokenRecording(f"recording.json of {path} has guarantees that are no list: list them by name")
+    try:
+        return [from_json(one) for one in given]
+    except WrongUse as error:
+        raise BrokenRecording(f"recording.json of {path} cannot be followed: {error}") from None
+
+
+def _status(verdicts: list[Any]) -> int:
+    """Of the verdicts that count; with none of them nothing was observed, which is unknown."""
+    statuses = {"pass": EXIT_HELD, "fail": EXIT_BROKE}
+    return _worst([statuses.get(verdict.status.value, EXIT_UNKNOWN) for verdict in verdicts])
 
 
 def _unreadable(path: Path, error: KafkaosError) -> dict[str, Any]:
@@ -110,7 +154,7 @@ def _tables(path: Path, verdicts: list[Any], totals: Any) -> list[Any]:
 
 
 def _defaults() -> list[Any]:
-    """Every guarantee that needs no parameter of the user's."""
+    """Every guarantee, with its default parameters."""
     from dataclasses import MISSING, fields
 
     from kafkaos.checks import GUARANTEES

@@ -56,13 +56,31 @@ def conform(frame: pl.DataFrame, *, source: str) -> pl.DataFrame:
                 f"{source} has no column {name}{hint}: see docs/recording.md for the columns"
             )
     _one_run(frame, source=source)
+    _no_near_names(frame, source=source)
     frame = frame.select([_cast(frame, name, source=source) for name in SCHEMA if name in frame.columns])
     frame = _with_defaults(frame)
     for name in NEVER_NULL:
         if frame[name].null_count():
             place = frame[name].is_null().arg_true()[0]
             raise BrokenRecording(f"{source} has no {name} in row {place}: this column must never be null")
+    for name in ("partition", "offset"):
+        low = frame[name].min()
+        if isinstance(low, int) and low < 0:
+            place = frame[name].arg_min()
+            raise BrokenRecording(
+                f"{source} has the {name} {low} in row {place}: write null where it is not known"
+            )
     return frame.select(list(SCHEMA))
+
+
+def _no_near_names(frame: pl.DataFrame, *, source: str) -> None:
+    """Further columns are left alone, but one that is nearly ours would be missed in silence."""
+    absent = [name for name in SCHEMA if name not in frame.columns]
+    for name in frame.columns:
+        plain = name.lower().replace("-", "_")
+        near = difflib.get_close_matches(plain, absent, n=1, cutoff=0.85) if name not in SCHEMA else []
+        if near:
+            raise BrokenRecording(f"{source} has the column {name}: did you mean {near[0]}?")
 
 
 def _one_run(frame: pl.DataFrame, *, source: str) -> None:
@@ -76,6 +94,8 @@ def _cast(frame: pl.DataFrame, name: str, *, source: str) -> pl.Series:
     wanted = SCHEMA[name]
     if given.dtype in (wanted, pl.Null):
         return given.cast(wanted)
+    if name in _INTEGERS and given.dtype.is_float() and (given == given.round()).all():
+        given = given.cast(pl.Int64)  # what tools without nullable integers make of a column with nulls
     fits = (
         given.dtype.is_integer()
         if name in _INTEGERS

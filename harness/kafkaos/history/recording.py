@@ -16,14 +16,14 @@ import polars as pl
 
 from kafkaos.errors import BrokenRecording, WrongUse
 from kafkaos.history.bodies import Tables, load_bodies, load_models
-from kafkaos.history.columns import conform
 from kafkaos.history.events import EVENTS_FILE, Event, read_events
 from kafkaos.history.reading import read_segments
+from kafkaos.history.tables import JSON_LINES, PARQUET, RUN_KEY, read_table
 
 META_FILE = "recording.json"
 ARCHIVE_FILE = "recording.parquet"
+LINES_FILE = "recording.jsonl"
 SEGMENTS_FOLDER = "segments"
-_RUN_KEY = "kafkaos.run"
 
 T = TypeVar("T")
 
@@ -68,14 +68,9 @@ def load(path: Path) -> Recording:
         return _load_folder(path)
     if not path.exists():
         raise WrongUse(f"there is no recording at {path}: name a run's folder, a .parquet or a .jsonl file")
-    if path.stat().st_size == 0:
-        raise BrokenRecording(f"{path} is empty: record the run again")
-    if path.suffix == ".parquet":
-        rows, run = _read_parquet(path)
-    elif path.suffix == ".jsonl":
-        rows, run = _read_table(path, lambda: pl.read_ndjson(path, infer_schema_length=None)), None
-    else:
+    if path.suffix not in PARQUET + JSON_LINES:
         raise WrongUse(f"{path.name} is no recording: name a run's folder, a .parquet or a .jsonl file")
+    rows, run = read_table(path)
     return Recording(rows=rows, meta={} if run is None else {"run": run})
 
 
@@ -92,9 +87,9 @@ def archive(folder: Path) -> Recording:
     if not (folder / ARCHIVE_FILE).exists():
         rows, run = recording.rows, recording.meta["run"]
         # The count is noted first: an archive that appears under its name always has its count to match.
-        meta = write_meta(folder, {"run": run, "rows": rows.height, "clients": rows["client"].n_unique()})
+        meta = write_meta(folder, {"run": run, "rows": rows.height, "clients": _rows_by_client(rows)})
         draft = folder / (ARCHIVE_FILE + ".tmp")
-        rows.write_parquet(draft, compression="zstd", metadata={_RUN_KEY: run})
+        rows.write_parquet(draft, compression="zstd", metadata={RUN_KEY: run})
         draft.rename(folder / ARCHIVE_FILE)
         recording = replace(recording, rows=rows, meta=meta, _derived={})
     for path in segments:
@@ -115,9 +110,11 @@ def write_meta(folder: Path, given: Mapping[str, Any]) -> dict[str, Any]:
 
 def _load_folder(folder: Path) -> Recording:
     meta = _read_meta(folder)
-    source = folder / ARCHIVE_FILE
-    if source.exists():
-        rows, run = _read_parquet(source)
+    found = [folder / name for name in (ARCHIVE_FILE, LINES_FILE) if (folder / name).exists()]
+    if len(found) > 1:
+        raise BrokenRecording(f"{folder} has both {ARCHIVE_FILE} and {LINES_FILE}: keep one of them")
+    if found:
+        rows, run = read_table(found[0])
     else:
         rows, run = read_segments(_some(_segments(folder), folder))
     if run is not None and meta.get("run", run) != run:
@@ -125,23 +122,42 @@ def _load_folder(folder: Path) -> Recording:
             f"{folder / META_FILE} is of run {meta['run']}, the rows are of run {run}: "
             "keep each run in its own folder"
         )
-    doubt = ""
-    if meta.get("rows", rows.height) != rows.height:
-        # What is left may still show a breach, and that counts; only a pass would be a lie.
-        doubt = (
-            f"{folder} has {rows.height} rows, {META_FILE} says {meta['rows']}: "
-            "copy the run's folder again, whole"
-        )
     if run is not None:
         meta["run"] = run
     return Recording(
         rows=rows,
         meta=meta,
         events=_events(folder),
-        doubt=doubt,
+        doubt=_doubt(folder, meta, rows, archived=bool(found)),
         bodies=load_bodies(folder),
         models=load_models(folder),
     )
+
+
+def _rows_by_client(rows: pl.DataFrame) -> dict[str, int]:
+    counted = rows.group_by(pl.col("client").cast(pl.String)).len().sort("client")
+    return dict(counted.iter_rows())
+
+
+def _doubt(folder: Path, meta: Mapping[str, Any], rows: pl.DataFrame, *, archived: bool) -> str:
+    """Why rows are known to be missing, or empty: what is left may still show a breach, and that counts."""
+    again = "copy the run's folder again, whole"
+    if meta.get("rows", rows.height) != rows.height:
+        return f"{folder} has {rows.height} rows, {META_FILE} says {meta['rows']}: {again}"
+    noted = meta.get("clients")
+    if isinstance(noted, dict):
+        found = _rows_by_client(rows)
+        for client, count in noted.items():
+            if found.get(client, 0) != count:
+                return (
+                    f"{folder} has {found.get(client, 0)} rows of {client}, {META_FILE} says {count}: {again}"
+                )
+    if not archived:  # each client is given its settings before it makes its segment
+        started = {path.stem for path in (folder / "clients").glob("*.json")}
+        lacking = sorted(started - {path.stem for path in _segments(folder)})
+        if lacking:
+            return f"{folder} has no segment of {lacking[0]}, which was started: {again}"
+    return ""
 
 
 def _segments(folder: Path) -> list[Path]:
@@ -150,7 +166,9 @@ def _segments(folder: Path) -> list[Path]:
 
 def _some(segments: list[Path], folder: Path) -> list[Path]:
     if not segments:
-        raise BrokenRecording(f"{folder} has neither {ARCHIVE_FILE} nor segments: name the folder of a run")
+        raise BrokenRecording(
+            f"{folder} has neither {ARCHIVE_FILE}, {LINES_FILE} nor segments: name the folder of a run"
+        )
     return segments
 
 
@@ -170,19 +188,3 @@ def _read_meta(folder: Path) -> dict[str, Any]:
     if not isinstance(meta, dict):
         raise BrokenRecording(f"{path} is not a JSON object: take it from a good copy of the run")
     return meta
-
-
-def _read_parquet(path: Path) -> tuple[pl.DataFrame, str | None]:
-    if path.stat().st_size == 0:
-        raise BrokenRecording(f"{path} is empty: record the run again")
-    rows = _read_table(path, lambda: pl.read_parquet(path))
-    return rows, pl.read_parquet_metadata(path).get(_RUN_KEY)
-
-
-def _read_table(path: Path, read: Callable[[], pl.DataFrame]) -> pl.DataFrame:
-    try:
-        frame = read()
-    except (pl.exceptions.PolarsError, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise BrokenRecording(f"{path} cannot be read ({reason}): copy or record it again") from None
-    return conform(frame, source=str(path))

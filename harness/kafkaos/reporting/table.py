@@ -53,6 +53,8 @@ def guarantees_table(title: str, verdicts: Sequence[Verdict]) -> Table:
     for verdict in verdicts:
         kind = GUARANTEES.get(verdict.guarantee)
         words = f"[{STYLES[verdict.status]}]{WORDS[verdict.status]}"
+        if not verdict.applicable:
+            words = "[dim]not applicable"
         table.add_row(kind.title if kind else verdict.guarantee, words, verdict.sentence)
     return table
 

@@ -91,3 +91,69 @@ def test_an_empty_folder_is_wrong_use(tmp_path: Path, capsys: pytest.CaptureFixt
     """A folder without a recording is told, never judged as held."""
     assert execute(["check", str(tmp_path)]) == EXIT_WRONG_USE
     assert f"no recording in {tmp_path}" in capsys.readouterr().err
+
+
+def write_lines(path: Path, *ops: str) -> Path:
+    """One record: sent, and then whatever else is asked for."""
+    row = {
+        "client": "c",
+        "topic": "t",
+        "partition": 0,
+        "offset": 0,
+        "value": 1,
+        "outcome": "ok",
+        "invoked_ns": 1,
+    }
+    path.write_text("".join(json.dumps(row | {"op": op, "client": op}) + "\n" for op in ops))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("ops", "status"),
+    [
+        (["send", "read", "final"], EXIT_HELD),  # most guarantees do not apply, and do not count
+        (["send", "read"], EXIT_UNKNOWN),  # nobody looked whether the acknowledged record is there
+        (["assign"], EXIT_UNKNOWN),  # nothing was observed
+        (["read", "final"], EXIT_HELD),
+    ],
+)
+def test_what_does_not_apply_counts_only_if_it_was_asked_for(
+    tmp_path: Path, ops: list[str], status: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of a recording that names no guarantee all are judged that its rows allow; nothing at all is unknown."""
+    path = write_lines(tmp_path / "theirs.jsonl", *ops)
+    assert execute(["check", str(path), "--json"]) == status
+    judged = json.loads(capsys.readouterr().out)["recordings"][0]["verdicts"]
+    apart = {v["guarantee"]: v for v in judged}["fencing"]
+    assert (apart["status"], apart["applicable"]) == ("unknown", False)
+    assert execute(["check", str(path), "--guarantee", "fencing"]) == EXIT_UNKNOWN
+
+
+def test_a_guarantee_may_have_parameters(tmp_path: Path) -> None:
+    """An object in JSON is a guarantee with its parameters; a broken one is wrong use."""
+    path = write_lines(tmp_path / "theirs.jsonl", "send", "read", "final")
+    assert (
+        execute(["check", str(path), "--guarantee", '{"guarantee": "available", "within_s": 1}']) == EXIT_HELD
+    )
+    assert execute(["check", str(path), "--guarantee", '{"guarantee": ']) == EXIT_WRONG_USE
+
+
+@pytest.mark.parametrize(
+    "guarantees", ['["no_such"]', '"no_loss"', '[{"guarantee": "available", "within": 3}]']
+)
+def test_guarantees_that_cannot_be_followed_are_no_pass(
+    tmp_path: Path, guarantees: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A recording whose own list is broken is unknown."""
+    write_lines(tmp_path / "recording.jsonl", "send", "read", "final")
+    (tmp_path / "recording.json").write_text(f'{{"guarantees": {guarantees}}}')
+    assert execute(["check", str(tmp_path)]) == EXIT_UNKNOWN
+    assert "recording.json" in capsys.readouterr().err
+
+
+def test_the_format_is_told_by_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    """Who has only the installed package can read how a recording is written."""
+    assert execute(["check", "--format"]) == EXIT_HELD
+    told = capsys.readouterr().out
+    assert '{"client": "producer-1", "op": "send"' in told
+    assert "| `invoked_ns` | int64 |" in told
