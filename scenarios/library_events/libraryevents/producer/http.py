@@ -18,6 +18,9 @@ from libraryevents.producer.service import LibraryEventsService
 
 log = logging.getLogger(__name__)
 NO_ID = "Please pass the libraryEventId: an UPDATE is for an event that has one"
+IdempotencyKey = Annotated[
+    str | None, Header(description="The same for every try of one request.", max_length=200)
+]
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 
@@ -27,10 +30,9 @@ def application(service: LibraryEventsService, recovery: Recovery, lifespan: Lif
     app.add_exception_handler(RequestValidationError, _invalid_request)
     app.add_exception_handler(InvalidEvent, _invalid_event)
     app.add_exception_handler(Exception, _not_accepted)
-    key = Annotated[str | None, Header(description="The same for every try of one request.", max_length=200)]
 
     @app.post("/v1/libraryevent", status_code=201)
-    async def post_event(event: LibraryEvent, idempotency_key: key = None) -> LibraryEvent:
+    async def post_event(event: LibraryEvent, idempotency_key: IdempotencyKey = None) -> LibraryEvent:
         """Publish a NEW event."""
         new = event.as_type(EventType.NEW)
         if new.libraryEventId is not None and new.libraryEventId >= GENERATED_IDS_FROM:
@@ -41,7 +43,7 @@ def application(service: LibraryEventsService, recovery: Recovery, lifespan: Lif
         return new
 
     @app.put("/v1/libraryevent")
-    async def put_event(event: LibraryEvent, idempotency_key: key = None) -> LibraryEvent:
+    async def put_event(event: LibraryEvent, idempotency_key: IdempotencyKey = None) -> LibraryEvent:
         """Publish an UPDATE event."""
         if event.libraryEventId is None:
             raise InvalidEvent(NO_ID)

@@ -1,0 +1,50 @@
+"""Fixtures of the library-events scenarios."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from library_databases import Database, PostgresServer, SqliteDatabase
+from library_world import HERE, Library
+
+from kafkaos.apps.venv import environment
+
+
+@pytest.fixture(scope="session")
+def library_python(kafkaos_session) -> Path:
+    """The Python of the applications, with what they need and nothing of kafkaos."""
+    return environment(HERE / "requirements.txt", progress=kafkaos_session.progress)
+
+
+@pytest.fixture
+def library(chaos, library_python) -> Library:
+    """The applications, as shipped."""
+    return Library(chaos, library_python)
+
+
+@pytest.fixture(scope="session")
+def postgres(library_python, kafkaos_session) -> Iterator[PostgresServer]:
+    """A PostgreSQL server of this session."""
+    asked = [library_python, "-I", "-c", "import sysconfig; print(sysconfig.get_path('platlib'))"]
+    site = subprocess.run(asked, capture_output=True, text=True, timeout=60, check=True).stdout.strip()
+    server = PostgresServer(Path(site), kafkaos_session.pool.supervisor)
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def databases(chaos) -> Callable[[str], Database]:
+    """Makes SQLite databases in the run's folder, each by its name."""
+    return lambda name: SqliteDatabase(chaos.folder / f"{name}.db")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def each_database(request) -> Callable[[str], Database]:
+    """Makes databases of the one kind in one test, of the other in the next."""
+    if request.param == "sqlite":
+        return request.getfixturevalue("databases")
+    server = request.getfixturevalue("postgres")
+    return lambda name: server.database()  # noqa: ARG005 (a server numbers its databases)
