@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from library_databases import Database, PostgresServer, SqliteDatabase
@@ -48,3 +49,15 @@ def each_database(request) -> Callable[[str], Database]:
         return request.getfixturevalue("databases")
     server = request.getfixturevalue("postgres")
     return lambda name: server.database()  # noqa: ARG005 (a server numbers its databases)
+
+
+@pytest.fixture
+def tell(chaos, kafkaos_session, request) -> Callable[..., None]:
+    """Keeps counts of a scenario in its recording, and prints them."""
+
+    def told(**counts: Any) -> None:
+        chaos.phase("counts", **counts)
+        listed = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in counts.items())
+        kafkaos_session.progress(f"{request.node.name}: {listed}")
+
+    return told

@@ -48,7 +48,7 @@ class Database(Protocol):
         """Statements, committed."""
 
     def held(self, table: str) -> contextlib.AbstractContextManager[None]:
-        """Nobody else can write to the table (SQLite: to the database) within the block."""
+        """Nobody else can write to the table (SQLite: to the database) within the block; reading goes on."""
 
 
 class SqliteDatabase:
@@ -123,7 +123,7 @@ class PostgresDatabase:
         assert holder.stdin is not None
         assert holder.stdout is not None
         try:
-            holder.stdin.write(f"BEGIN; LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE; SELECT 'held';\n")
+            holder.stdin.write(f"BEGIN; LOCK TABLE {table} IN EXCLUSIVE MODE; SELECT 'held';\n")
             holder.stdin.flush()
             while (line := holder.stdout.readline().strip()) != "held":
                 assert "ERROR" not in line, line

@@ -16,9 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import urllib3
+from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource
 from library_databases import Database
 
 from kafkaos.apps.handle import AppHandle
+from kafkaos.faults import ViolateMinIsr
 from kafkaos.faults.waiting import until
 from kafkaos.history.payload import foreign_value
 from kafkaos.history.recorder import Recorder
@@ -91,6 +93,27 @@ class Library:
         return self._app(
             name, "libraryevents.consumer", given, topics=topics, reads=reads, group=group, start=start
         )
+
+    @contextlib.contextmanager
+    def too_few_replicas(self, topic: str = TOPIC) -> Iterator[None]:
+        """Within the block the topic takes no record: followers are killed, or one broker is asked for two replicas."""
+        fault = ViolateMinIsr(topic)
+        if fault.available(self.cluster) is None:
+            with self.chaos.fault(fault):
+                yield
+            self.cluster.wait_healthy(timeout_s=WAIT_S)
+            return
+        self.set_topic(topic, "min.insync.replicas", "4")
+        yield
+        self.set_topic(topic, "min.insync.replicas", "1")
+
+    def set_topic(self, topic: str, name: str, value: str) -> None:
+        """Change a setting of a topic, and wait until the brokers say that it is in force."""
+        entry = ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
+        resource = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=[entry])
+        asked = self.cluster.admin().incremental_alter_configs([resource], request_timeout=WAIT_S)
+        asked[resource].result(WAIT_S)
+        wait_for(lambda: self.cluster.topic_config(topic)[name] == value, f"{name} of {topic} is {value}")
 
     def _app(self, name: str, module: str, settings: dict[str, Any], **more: Any) -> AppHandle:
         env = {f"LIBRARY_{key.upper()}": _text(value) for key, value in settings.items()}
@@ -200,6 +223,11 @@ class Callers:
         """One after the other, each until it is accepted."""
         self._call(events)
 
+    def ask(self, method: str, body: dict[str, Any]) -> tuple[int, str]:
+        """One request outside the recording: its status and text."""
+        answer = urllib3.request(method, self._url, json=body, timeout=WAIT_S, retries=False)
+        return answer.status, answer.data.decode()
+
     def wait_accepted(self, count: int, *, timeout_s: float = WAIT_S) -> None:
         wait_for(lambda: len(self.accepted) >= count, f"{count} accepted events", timeout_s=timeout_s)
 
@@ -256,6 +284,16 @@ class Callers:
             self._recorder.complete(row, Outcome.OK)
             self.accepted.append(event)
         return True
+
+
+def mixed(count: int, *, callers: int, ids: int = 20) -> list[list[Event]]:
+    """`count` events in all: every fifth a NEW one, the others updates of `ids` library events that a caller has."""
+    lines: list[list[Event]] = [[] for _ in range(callers)]
+    for number in range(count):
+        caller, place = number % callers, number // callers
+        is_new = place % 5 == 0
+        lines[caller].append(new(number) if is_new else update(1 + caller * ids + place % ids, number))
+    return lines
 
 
 @contextlib.contextmanager

@@ -25,10 +25,12 @@ from libraryevents.topics import make_topics
 log = logging.getLogger(__name__)
 
 
-async def replay_for_ever(recovery: Recovery, *, interval_s: float) -> None:
-    """The scheduler: whatever a round dies of, there is a next one."""
+async def replay_until(stopped: asyncio.Event, recovery: Recovery, *, interval_s: float) -> None:
+    """The scheduler: whatever a round dies of, there is a next one. A round that has begun is finished."""
     while True:
-        await asyncio.sleep(interval_s)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stopped.wait(), interval_s)
+            return
         try:
             replayed = await recovery.replay()
             if replayed:
@@ -65,11 +67,14 @@ def build(settings: ProducerSettings) -> FastAPI:
         await asyncio.wait([making], timeout=settings.topic_wait_s)
         if making.done():
             making.result()  # a topic that can never be made ends the service here
-        scheduler = asyncio.create_task(replay_for_ever(recovery, interval_s=settings.scheduler_interval_s))
+        stopped = asyncio.Event()
+        scheduler = asyncio.create_task(
+            replay_until(stopped, recovery, interval_s=settings.scheduler_interval_s)
+        )
         yield
-        # Every request has its answer by now; a replay that is cut off here is done again after the next start.
+        # Every request has its answer by now.
         stopping.set()
-        scheduler.cancel()
+        stopped.set()
         await asyncio.gather(scheduler, making, return_exceptions=True)
         await asyncio.to_thread(publisher.close, timeout_s=settings.send_timeout_ms / 1000 + 1)
         await asyncio.to_thread(recovery.close)

@@ -1,0 +1,127 @@
+"""B1: what the producer service has accepted is never lost, whatever dies when."""
+
+import os
+
+import pytest
+from library_world import TOPIC, WAIT_S, assert_in_database, calling, mixed, update, wait_for
+
+from kafkaos.checks import no_acknowledged_loss, no_phantom, offsets_agree, reader_order
+from kafkaos.faults import KillAll, KillClient
+
+SAFE = (no_acknowledged_loss, no_phantom, offsets_agree, reader_order)
+EVENTS = int(os.environ.get("KAFKAOS_LIBRARY_EVENTS", "10000"))
+JOIN_S = 180 + EVENTS / 50
+WAITING = "SELECT event_id FROM failed_send WHERE status = 'RETRY'"
+
+
+@pytest.mark.scenario("B1")
+@pytest.mark.kafka_cluster("three")
+@pytest.mark.timeout(600 + EVENTS / 20)
+def test_accepted_events_survive_too_few_replicas_a_dead_cluster_and_kills_between_the_steps(
+    library, databases, chaos, tell
+):
+    """Failed sends are stored RETRY before the 2xx and replayed to SUCCESS; no accepted event is missing at the end."""
+    library.topic()
+    sends, books = databases("sends"), databases("books")
+    producer = library.producer(sends, database_timeout_s=60)
+    library.consumer(books, ack_mode="batch", batch_max=500)
+    with calling(chaos, producer) as callers:
+        callers.start(mixed(EVENTS, callers=16))
+        callers.wait_accepted(500)
+        with library.too_few_replicas():
+            producer.wait_event("event_stored", count=5, timeout_s=WAIT_S)
+
+        with chaos.fault(KillAll()):
+            stored = len(producer.events("event_stored"))
+            producer.wait_event("event_stored", count=stored + 5, timeout_s=WAIT_S)
+            between = killed_between_failing_and_storing(chaos, producer, sends)
+        killed_between_sending_and_success(chaos, producer, sends)
+        chaos.cluster.wait_healthy(timeout_s=WAIT_S)
+        callers.join(timeout_s=JOIN_S)
+
+    wait_for(lambda: not sends.rows(WAITING), "all that was stored is sent")
+    wait_for(
+        lambda: {event.event_id for event in callers.accepted} <= entered(books),
+        "every accepted event in the database",
+        timeout_s=JOIN_S,
+    )
+    stored = sends.rows("SELECT event_id, status FROM failed_send")
+    assert {row["status"] for row in stored} == {"SUCCESS"}
+    assert between <= {event.event_id for event in callers.accepted}, (
+        "refused first, accepted when asked again"
+    )
+    assert_in_database(callers, books)
+    chaos.verify(*SAFE)
+    assert len(callers.accepted) == EVENTS
+    tell(accepted=EVENTS, stored_as_retry=len(stored), replayed=len(stored), answers=dict(callers.answers))
+
+
+def killed_between_failing_and_storing(chaos, producer, sends):
+    """The send has failed and the row is not written: nobody was told 2xx. The ids of the events that it hit."""
+    with sends.held("failed_send"):
+        failed = len(producer.events("producer_send_error"))
+        hit = producer.wait_event("producer_send_error", count=failed + 3, timeout_s=WAIT_S)[failed:]
+        with chaos.fault(KillClient("producer")):
+            ids = {event["event_id"] for event in hit}
+            assert not ids & {row["event_id"] for row in sends.rows("SELECT event_id FROM failed_send")}
+    producer.wait_ready()
+    return ids
+
+
+def killed_between_sending_and_success(chaos, producer, sends):
+    """The scheduler has sent a row and it still says RETRY: it is sent again, under the same event id."""
+    with sends.held("failed_send"):
+        waiting = {row["event_id"] for row in sends.rows(WAITING)}
+        producer.wait_event(
+            "producer_send_success", timeout_s=WAIT_S, where=lambda event: event["event_id"] in waiting
+        )
+        with chaos.fault(KillClient("producer")):
+            assert {row["event_id"] for row in sends.rows(WAITING)} == waiting
+    producer.wait_ready()
+
+
+def entered(books):
+    return {row["event_id"] for row in books.rows("SELECT event_id FROM processed_event")}
+
+
+@pytest.mark.scenario("B1")
+@pytest.mark.kafka_cluster("single", "single-mtls")
+def test_a_failed_send_is_stored_retry_answered_2xx_and_marked_success_by_the_scheduler(
+    library, each_database, chaos
+):
+    """Cluster down: RETRY is stored when the 2xx is there; cluster up: it turns SUCCESS, and the record is there."""
+    library.topic()
+    sends = each_database("sends")
+    producer = library.producer(sends)
+    event = update(7, 1)
+    with calling(chaos, producer) as callers, chaos.fault(KillAll()):
+        callers.send(event)
+        rows = sends.rows("SELECT event_id, topic, status FROM failed_send")
+        assert rows == [{"event_id": event.event_id, "topic": TOPIC, "status": "RETRY"}]
+    wait_for(lambda: not sends.rows(WAITING), "the row is a SUCCESS")
+    chaos.verify(no_acknowledged_loss, no_phantom)
+    assert [(body.key, body.value) for body in chaos.bodies(TOPIC)] == [(event.key, event.body)]
+
+
+@pytest.mark.scenario("B1")
+@pytest.mark.kafka_cluster("single")
+def test_the_service_makes_its_topic_and_refuses_what_is_no_event(library, databases, chaos):
+    """The topic is made at the start; no id to update, a blank name and a wrong type are a 400 with a clear text."""
+    producer = library.producer(databases("sends"), topics=())
+    producer.wait_event("topic_ready", timeout_s=WAIT_S)
+    state = chaos.cluster.observe([TOPIC])
+    assert sorted(part.partition for part in state.partitions if part.topic == TOPIC) == [0, 1, 2]
+    book = {"bookId": 1, "bookName": "Kafka", "bookAuthor": "Dilip"}
+    with calling(chaos, producer) as callers:
+        assert callers.ask("PUT", {"libraryEventId": None, "book": book}) == (
+            400,
+            "Please pass the libraryEventId: an UPDATE is for an event that has one",
+        )
+        status, said = callers.ask("POST", {"libraryEventId": None, "book": {**book, "bookName": " "}})
+        assert (status, said.split(" - ")[0]) == (400, "book.bookName")
+        status, said = callers.ask("POST", {"libraryEventType": "UPDATE", "book": book})
+        assert status == 400
+        assert "POST a NEW event" in said
+        assert callers.ask("POST", {"libraryEventType": "NEW", "book": book})[0] == 201
+        assert callers.ask("PUT", {"libraryEventId": 1, "book": book})[0] == 200
+    assert len(chaos.bodies(TOPIC)) == 2

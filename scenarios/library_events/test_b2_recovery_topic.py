@@ -1,0 +1,46 @@
+"""B2: the same promise as B1, kept by a recovery topic instead of a database."""
+
+import pytest
+from library_world import TOPIC, WAIT_S, calling, mixed, wait_for
+
+from kafkaos.checks import no_acknowledged_loss, no_phantom, offsets_agree
+from kafkaos.faults import KillAll, KillClient
+
+RECOVERY_TOPIC = "library-events.RECOVERY"
+
+
+@pytest.mark.scenario("B2")
+@pytest.mark.kafka_cluster("single", "three-mtls")
+def test_accepted_events_survive_by_the_recovery_topic(library, databases, chaos, tell):
+    """Too few replicas: kept in the recovery topic, replayed after a kill. Nowhere to keep it: 503, so not accepted."""
+    library.topic()
+    library.cluster.create_topic(RECOVERY_TOPIC, partitions=1, config={"min.insync.replicas": "1"})
+    producer = library.producer(
+        databases("unused"), recovery="topic", topics=(TOPIC, RECOVERY_TOPIC), send_timeout_ms=1000
+    )
+    with calling(chaos, producer) as callers:
+        callers.start(mixed(2000, callers=8))
+        callers.wait_accepted(100)
+        with library.too_few_replicas():
+            producer.wait_event("event_stored", count=10, timeout_s=WAIT_S)
+            with chaos.fault(
+                KillClient("producer")
+            ):  # what it keeps is in the topic, its place there not committed
+                pass
+            producer.wait_ready()
+        with chaos.fault(KillAll()):
+            wait_for(lambda: callers.answers[503], "an event that is refused because nothing can keep it")
+        callers.join(timeout_s=180)
+
+    def owed():
+        return {event["event_id"] for event in producer.events("event_stored")}
+
+    def replayed():
+        return {event["event_id"] for event in producer.events("event_replayed")}
+
+    wait_for(lambda: owed() <= replayed(), "all that was kept is replayed")
+    chaos.verify(no_acknowledged_loss, no_phantom, offsets_agree)
+    told = chaos.bodies(TOPIC)
+    ids = {dict(body.headers)["event-id"].decode() for body in told}
+    assert {event.event_id for event in callers.accepted} <= ids
+    tell(accepted=2000, stored_as_retry=len(owed()), replayed=len(replayed()), answers=dict(callers.answers))
