@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from library_databases import Database, PostgresServer, SqliteDatabase
+from library_databases import Database, SqliteDatabase
+from library_postgres import PostgresServer
 from library_world import HERE, Library
 
 from kafkaos.apps.venv import environment

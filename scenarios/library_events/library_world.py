@@ -6,25 +6,19 @@ import contextlib
 import json
 import shutil
 import socket
-import threading
-import time
-import uuid
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import urllib3
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource
 from library_databases import Database
 
 from kafkaos.apps.handle import AppHandle
 from kafkaos.faults import ViolateMinIsr
+from kafkaos.faults.linked import CLIENTS
 from kafkaos.faults.waiting import until
-from kafkaos.history.payload import foreign_value
-from kafkaos.history.recorder import Recorder
-from kafkaos.history.rows import NULL, Op, Outcome
+from kafkaos.links.rules import Effect
 from kafkaos.run import Chaos
 
 HERE = Path(__file__).parent
@@ -44,6 +38,7 @@ class Library:
     chaos: Chaos
     python: Path
     source: Path = HERE
+    _has_recovery_topics: bool = False
 
     @property
     def cluster(self) -> Any:
@@ -75,7 +70,6 @@ class Library:
         *,
         name: str = "consumer",
         group: str = GROUP,
-        topics: Sequence[str] = (TOPIC,),
         start: bool = True,
         drained: bool = True,
         **settings: Any,
@@ -84,28 +78,53 @@ class Library:
         given = {
             "database_url": database.url,
             "group": group,
+            "instance_id": name,
             "consumer_config": json.dumps(SESSION | settings.pop("consumer_config", {})),
             "scheduler_interval_s": 0.5,
             "backoff_interval_s": 0.1,
             **settings,
         }
+        topics = [TOPIC]
+        if given.get("recovery", "topic") == "topic":
+            topics += self._recovery_topics()
         reads = (TOPIC,) if drained else ()
         return self._app(
             name, "libraryevents.consumer", given, topics=topics, reads=reads, group=group, start=start
         )
 
+    def _recovery_topics(self) -> list[str]:
+        """Made here, not by the service, so that the cluster is empty again after the scenario."""
+        if not self._has_recovery_topics:
+            for name in (RETRY_TOPIC, DEAD_LETTER_TOPIC):
+                self.topic(name)
+            self._has_recovery_topics = True
+        return [RETRY_TOPIC, DEAD_LETTER_TOPIC]
+
     @contextlib.contextmanager
-    def too_few_replicas(self, topic: str = TOPIC) -> Iterator[None]:
-        """Within the block the topic takes no record: followers are killed, or one broker is asked for two replicas."""
+    def refusing(self, topic: str = TOPIC) -> Iterator[None]:
+        """Within the block the topic takes no record: too few replicas; with one broker, none is small enough."""
         fault = ViolateMinIsr(topic)
         if fault.available(self.cluster) is None:
             with self.chaos.fault(fault):
                 yield
             self.cluster.wait_healthy(timeout_s=WAIT_S)
             return
-        self.set_topic(topic, "min.insync.replicas", "4")
+        usual = self.cluster.topic_config(topic)["max.message.bytes"]
+        self.set_topic(topic, "max.message.bytes", "1")
         yield
-        self.set_topic(topic, "min.insync.replicas", "1")
+        self.set_topic(topic, "max.message.bytes", usual)
+
+    @contextlib.contextmanager
+    def cut_off(self) -> Iterator[None]:
+        """Within the block no byte passes between clients and brokers; what was under way at its end is lost."""
+        links = [(CLIENTS, node.id) for node in self.cluster.brokers]
+        both = [*links, *((node, client) for client, node in links)]
+        self.cluster.set_link_rule("cut-off", both, Effect(cut=True))
+        try:
+            yield
+        finally:
+            self.cluster.reset_links(links)
+            self.cluster.remove_link_rule("cut-off")
 
     def set_topic(self, topic: str, name: str, value: str) -> None:
         """Change a setting of a topic, and wait until the brokers say that it is in force."""
@@ -155,174 +174,3 @@ def wait_for(condition: Callable[[], Any], what: str, *, timeout_s: float = WAIT
     found = until(lambda: condition() or None, timeout_s=timeout_s)
     assert found, f"not seen within {timeout_s} s: {what}"
     return found
-
-
-@dataclass(frozen=True)
-class Event:
-    """One request: a NEW event or an UPDATE, and what is to be in the database after it."""
-
-    library_event_id: int | None
-    kind: str
-    book_id: int
-    book_name: str
-    event_id: str = field(default_factory=lambda: str(uuid.uuid4()))
-
-    @property
-    def body(self) -> bytes:
-        """The JSON that the service makes of it as well: the value of its record."""
-        book = {"bookId": self.book_id, "bookName": self.book_name, "bookAuthor": "Dilip"}
-        event = {
-            "libraryEventId": self.library_event_id,
-            "libraryEventType": self.kind,
-            "book": book,
-        }
-        return json.dumps(event, separators=(",", ":")).encode()
-
-    @property
-    def key(self) -> bytes | None:
-        return None if self.library_event_id is None else str(self.library_event_id).encode()
-
-
-def new(number: int) -> Event:
-    """A NEW event with no id, of a book that no other event has."""
-    return Event(None, "NEW", number, f"book {number}")
-
-
-def update(library_event_id: int, number: int) -> Event:
-    return Event(library_event_id, "UPDATE", library_event_id, f"edition {number} of {library_event_id}")
-
-
-class Callers:
-    """HTTP clients that send each event until it is accepted (answered 2xx), each caller its own events in order.
-
-    To the recording they are one producer: a request is a send, a 2xx its acknowledgement, everything else unknown.
-    """
-
-    def __init__(self, chaos: Chaos, url: str, *, topic: str = TOPIC, name: str = "http-callers") -> None:
-        run = json.loads((chaos.folder / "recording.json").read_text())["run"]
-        self._recorder = Recorder(
-            chaos.folder / "segments" / f"{name}.seg", client=name, incarnation=0, role="producer", run=run
-        )
-        self._url = f"{url}/v1/libraryevent"
-        self._topic = topic
-        self._lock = threading.Lock()
-        self._threads: list[threading.Thread] = []
-        self._stopping = threading.Event()
-        self.accepted: list[Event] = []
-        self.answers: Counter[int | str] = Counter()
-        """By HTTP status, or by the exception where there was no answer."""
-
-    def start(self, lines: Sequence[Sequence[Event]]) -> None:
-        """One caller, a thread, for each sequence of events."""
-        for events in lines:
-            thread = threading.Thread(target=self._call, args=(events,), daemon=True)
-            self._threads.append(thread)
-            thread.start()
-
-    def send(self, *events: Event) -> None:
-        """One after the other, each until it is accepted."""
-        self._call(events)
-
-    def ask(self, method: str, body: dict[str, Any]) -> tuple[int, str]:
-        """One request outside the recording: its status and text."""
-        answer = urllib3.request(method, self._url, json=body, timeout=WAIT_S, retries=False)
-        return answer.status, answer.data.decode()
-
-    def wait_accepted(self, count: int, *, timeout_s: float = WAIT_S) -> None:
-        wait_for(lambda: len(self.accepted) >= count, f"{count} accepted events", timeout_s=timeout_s)
-
-    def join(self, *, timeout_s: float) -> None:
-        """Wait until every event is accepted."""
-        deadline_s = time.monotonic() + timeout_s
-        for thread in self._threads:
-            thread.join(max(0.0, deadline_s - time.monotonic()))
-        assert not any(thread.is_alive() for thread in self._threads), (
-            f"only {len(self.accepted)} events were accepted within {timeout_s} s; answers: {dict(self.answers)}"
-        )
-
-    def close(self) -> None:
-        """End the callers; what they were not answered yet stays unknown."""
-        self._stopping.set()
-        for thread in self._threads:
-            thread.join(WAIT_S)
-        self._recorder.close()
-
-    def last_of_each(self) -> dict[int, str]:
-        """The book name that each library event with an id had when its last event was accepted."""
-        return {
-            event.library_event_id: event.book_name
-            for event in self.accepted
-            if event.library_event_id is not None
-        }
-
-    def _call(self, events: Sequence[Event]) -> None:
-        with urllib3.PoolManager(
-            maxsize=1, retries=False, timeout=urllib3.Timeout(connect=2, read=30)
-        ) as pool:
-            for event in events:
-                while not self._stopping.is_set() and not self._try(pool, event):
-                    self._stopping.wait(0.05)
-
-    def _try(self, pool: urllib3.PoolManager, event: Event) -> bool:
-        row = self._recorder.begin(
-            Op.SEND,
-            topic=self._topic,
-            value=foreign_value(event.key, event.body),
-            key=NULL if event.library_event_id is None else event.library_event_id,
-        )
-        headers = {"Content-Type": "application/json", "Idempotency-Key": event.event_id}
-        method = "POST" if event.kind == "NEW" else "PUT"
-        try:
-            answer = pool.request(method, self._url, body=event.body, headers=headers)
-        except urllib3.exceptions.HTTPError as error:
-            self.answers[type(error).__name__] += 1
-            return False
-        self.answers[answer.status] += 1
-        if not 200 <= answer.status < 300:
-            return False
-        with self._lock:  # the order of acceptance, which for one library event is that of its caller
-            self._recorder.complete(row, Outcome.OK)
-            self.accepted.append(event)
-        return True
-
-
-def mixed(count: int, *, callers: int, ids: int = 20) -> list[list[Event]]:
-    """`count` events in all: every fifth a NEW one, the others updates of `ids` library events that a caller has."""
-    lines: list[list[Event]] = [[] for _ in range(callers)]
-    for number in range(count):
-        caller, place = number % callers, number // callers
-        is_new = place % 5 == 0
-        lines[caller].append(new(number) if is_new else update(1 + caller * ids + place % ids, number))
-    return lines
-
-
-@contextlib.contextmanager
-def calling(chaos: Chaos, producer: AppHandle, **more: Any) -> Iterator[Callers]:
-    """Callers of a producer service, ended with the block."""
-    callers = Callers(chaos, url_of(producer), **more)
-    try:
-        yield callers
-    finally:
-        callers.close()
-
-
-def assert_in_database(callers: Callers, database: Database) -> None:
-    """Every accepted event took effect once, of each library event the last update stands, and nothing else does."""
-    entered = {row["event_id"] for row in database.rows("SELECT event_id FROM processed_event")}
-    missing = [event for event in callers.accepted if event.event_id not in entered]
-    assert not missing, f"{len(missing)} accepted events are not in the database; the first is {missing[0]}"
-    rows = database.rows("SELECT library_event_id, library_event_type, book_name FROM library_event")
-    given = {int(row["library_event_id"]): row["book_name"] for row in rows}
-    expected = callers.last_of_each()
-    wrong = {number: given.get(number) for number, name in expected.items() if given.get(number) != name}
-    assert not wrong, (
-        f"{len(wrong)} library events do not hold their last update; the first: {_first(wrong, expected)}"
-    )
-    without_id = Counter(event.book_name for event in callers.accepted if event.library_event_id is None)
-    made = Counter(name for number, name in given.items() if number not in expected)
-    assert made == without_id, f"NEW events that are not there once: {_first(dict(made - without_id), {})}"
-
-
-def _first(wrong: dict[Any, Any], expected: dict[Any, Any]) -> str:
-    key = next(iter(wrong), None)
-    return f"{key} is {wrong.get(key)!r}, not {expected.get(key)!r}"

@@ -1,9 +1,12 @@
 """B1: what the producer service has accepted is never lost, whatever dies when."""
 
+import contextlib
 import os
 
 import pytest
-from library_world import TOPIC, WAIT_S, assert_in_database, calling, mixed, update, wait_for
+from library_state import assert_in_database
+from library_traffic import calling, mixed, update
+from library_world import TOPIC, WAIT_S, wait_for
 
 from kafkaos.checks import no_acknowledged_loss, no_phantom, offsets_agree, reader_order
 from kafkaos.faults import KillAll, KillClient
@@ -28,60 +31,63 @@ def test_accepted_events_survive_too_few_replicas_a_dead_cluster_and_kills_betwe
     with calling(chaos, producer) as callers:
         callers.start(mixed(EVENTS, callers=16))
         callers.wait_accepted(500)
-        with library.too_few_replicas():
+        with library.refusing():
             producer.wait_event("event_stored", count=5, timeout_s=WAIT_S)
-
-        with chaos.fault(KillAll()):
-            stored = len(producer.events("event_stored"))
-            producer.wait_event("event_stored", count=stored + 5, timeout_s=WAIT_S)
-            between = killed_between_failing_and_storing(chaos, producer, sends)
-        killed_between_sending_and_success(chaos, producer, sends)
-        chaos.cluster.wait_healthy(timeout_s=WAIT_S)
+        hit = killed_between_the_steps(chaos, producer, sends)
+        producer.wait_ready()
         callers.join(timeout_s=JOIN_S)
 
     wait_for(lambda: not sends.rows(WAITING), "all that was stored is sent")
     wait_for(
-        lambda: {event.event_id for event in callers.accepted} <= entered(books),
+        lambda: (
+            {event.event_id for event in callers.accepted}
+            <= ids(books, "SELECT event_id FROM processed_event")
+        ),
         "every accepted event in the database",
         timeout_s=JOIN_S,
     )
     stored = sends.rows("SELECT event_id, status FROM failed_send")
     assert {row["status"] for row in stored} == {"SUCCESS"}
-    assert between <= {event.event_id for event in callers.accepted}, (
-        "refused first, accepted when asked again"
-    )
+    assert hit <= {event.event_id for event in callers.accepted}, "refused first, accepted when asked again"
     assert_in_database(callers, books)
     chaos.verify(*SAFE)
     assert len(callers.accepted) == EVENTS
     tell(accepted=EVENTS, stored_as_retry=len(stored), replayed=len(stored), answers=dict(callers.answers))
 
 
-def killed_between_failing_and_storing(chaos, producer, sends):
-    """The send has failed and the row is not written: nobody was told 2xx. The ids of the events that it hit."""
-    with sends.held("failed_send"):
-        failed = len(producer.events("producer_send_error"))
-        hit = producer.wait_event("producer_send_error", count=failed + 3, timeout_s=WAIT_S)[failed:]
-        with chaos.fault(KillClient("producer")):
-            ids = {event["event_id"] for event in hit}
-            assert not ids & {row["event_id"] for row in sends.rows("SELECT event_id FROM failed_send")}
-    producer.wait_ready()
-    return ids
+def killed_between_the_steps(chaos, producer, sends):
+    """First between failing and storing, where nobody was told 2xx, then between sending again and SUCCESS.
+
+    A locked database holds the service up at each step. Returns the ids of the events that the first kill hit.
+    """
+    with contextlib.ExitStack() as dead:
+        with chaos.fault(KillAll()):
+            stored = len(producer.events("event_stored"))
+            producer.wait_event("event_stored", count=stored + 5, timeout_s=WAIT_S)
+            with sends.held("failed_send"):
+                before = ids(sends, "SELECT event_id FROM failed_send")
+                hit = producer.wait_event(
+                    "producer_send_error",
+                    count=3,
+                    timeout_s=WAIT_S,
+                    where=lambda event: event["event_id"] not in before,
+                )
+                dead.enter_context(chaos.fault(KillClient("producer")))
+                assert ids(sends, "SELECT event_id FROM failed_send") == before
+        chaos.cluster.wait_healthy(timeout_s=WAIT_S)
+        with sends.held("failed_send"):
+            waiting = ids(sends, WAITING)
+            dead.close()  # it is started again, and finds what waits
+            producer.wait_event(
+                "producer_send_success", timeout_s=WAIT_S, where=lambda event: event["event_id"] in waiting
+            )
+            with chaos.fault(KillClient("producer")):
+                assert ids(sends, WAITING) == waiting, "sent, and still RETRY: it is sent again"
+    return {event["event_id"] for event in hit}
 
 
-def killed_between_sending_and_success(chaos, producer, sends):
-    """The scheduler has sent a row and it still says RETRY: it is sent again, under the same event id."""
-    with sends.held("failed_send"):
-        waiting = {row["event_id"] for row in sends.rows(WAITING)}
-        producer.wait_event(
-            "producer_send_success", timeout_s=WAIT_S, where=lambda event: event["event_id"] in waiting
-        )
-        with chaos.fault(KillClient("producer")):
-            assert {row["event_id"] for row in sends.rows(WAITING)} == waiting
-    producer.wait_ready()
-
-
-def entered(books):
-    return {row["event_id"] for row in books.rows("SELECT event_id FROM processed_event")}
+def ids(database, query):
+    return {row["event_id"] for row in database.rows(query)}
 
 
 @pytest.mark.scenario("B1")
@@ -125,3 +131,4 @@ def test_the_service_makes_its_topic_and_refuses_what_is_no_event(library, datab
         assert callers.ask("POST", {"libraryEventType": "NEW", "book": book})[0] == 201
         assert callers.ask("PUT", {"libraryEventId": 1, "book": book})[0] == 200
     assert len(chaos.bodies(TOPIC)) == 2
+    chaos.cluster.admin().delete_topics([TOPIC])[TOPIC].result(WAIT_S)

@@ -1,7 +1,8 @@
 """B2: the same promise as B1, kept by a recovery topic instead of a database."""
 
 import pytest
-from library_world import TOPIC, WAIT_S, calling, mixed, wait_for
+from library_traffic import calling, mixed
+from library_world import TOPIC, WAIT_S, wait_for
 
 from kafkaos.checks import no_acknowledged_loss, no_phantom, offsets_agree
 from kafkaos.faults import KillAll, KillClient
@@ -12,7 +13,7 @@ RECOVERY_TOPIC = "library-events.RECOVERY"
 @pytest.mark.scenario("B2")
 @pytest.mark.kafka_cluster("single", "three-mtls")
 def test_accepted_events_survive_by_the_recovery_topic(library, databases, chaos, tell):
-    """Too few replicas: kept in the recovery topic, replayed after a kill. Nowhere to keep it: 503, so not accepted."""
+    """What the topic refuses is kept in the recovery topic, replayed after a kill; with nowhere to keep it: 503."""
     library.topic()
     library.cluster.create_topic(RECOVERY_TOPIC, partitions=1, config={"min.insync.replicas": "1"})
     producer = library.producer(
@@ -21,7 +22,7 @@ def test_accepted_events_survive_by_the_recovery_topic(library, databases, chaos
     with calling(chaos, producer) as callers:
         callers.start(mixed(2000, callers=8))
         callers.wait_accepted(100)
-        with library.too_few_replicas():
+        with library.refusing():
             producer.wait_event("event_stored", count=10, timeout_s=WAIT_S)
             with chaos.fault(
                 KillClient("producer")

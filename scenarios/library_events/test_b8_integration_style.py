@@ -1,7 +1,9 @@
 """B8: the integration style of the notes, which all scenarios of this folder keep to."""
 
 import pytest
-from library_world import GROUP, TOPIC, WAIT_S, assert_in_database, calling, new, update, wait_for
+from library_state import assert_in_database
+from library_traffic import calling, new, update
+from library_world import GROUP, TOPIC, WAIT_S, wait_for
 
 from kafkaos.checks import no_acknowledged_loss, no_phantom, offsets_agree, reader_order
 

@@ -11,6 +11,7 @@ from kafkaos.checks.atomic import AtomicTransactions
 from kafkaos.checks.availability import Available
 from kafkaos.checks.commits_follow_work import CommitsFollowWork
 from kafkaos.checks.dirty_cycle import NoDirtyCycle
+from kafkaos.checks.bounded_rereading import BoundedRereading
 from kafkaos.checks.duplicates import NoDuplicates
 from kafkaos.checks.exactly_once import ExactlyOnce
 from kafkaos.checks.fencing import Fencing
@@ -34,6 +35,7 @@ no_duplicates = NoDuplicates()
 no_phantom = NoPhantom()
 producer_order = ProducerOrder()
 reader_order = ReaderOrder()
+bounded_rereading = BoundedRereading()
 available = Available()
 no_aborted_read = NoAbortedRead()
 atomic_transactions = AtomicTransactions()
@@ -70,6 +72,7 @@ __all__ = [
     "CommitsFollowWork",
     "ExactlyOnce",
     "Fencing",
+    "BoundedRereading",
     "Guarantee",
     "KeyOrder",
     "MatchesModel",
@@ -94,6 +97,7 @@ __all__ = [
     "commits_follow_work",
     "exactly_once",
     "fencing",
+    "bounded_rereading",
     "from_json",
     "judge_all",
     "key_order",

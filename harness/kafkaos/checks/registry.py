@@ -17,6 +17,7 @@ from kafkaos.checks.atomic import AtomicTransactions
 from kafkaos.checks.availability import Available
 from kafkaos.checks.commits_follow_work import CommitsFollowWork
 from kafkaos.checks.dirty_cycle import NoDirtyCycle
+from kafkaos.checks.bounded_rereading import BoundedRereading
 from kafkaos.checks.duplicates import NoDuplicates
 from kafkaos.checks.exactly_once import ExactlyOnce
 from kafkaos.checks.fencing import Fencing
@@ -54,6 +55,7 @@ GUARANTEES: dict[str, type[Guarantee]] = {
         OneOwner,
         Fencing,
         ReplicasAgree,
+        BoundedRereading,
         Available,
         Recovered,
         ExactlyOnce,

@@ -13,13 +13,14 @@ from kafkaos.checks.mutations import (
     groups,
     log,
     replicas,
+    rereading,
     streams,
     transactions,
 )  # they register their mutations
 from kafkaos.checks.mutations.tools import MUTATIONS, Planted
 from kafkaos.history import Recording
 
-__all__ = ["MUTATIONS", "Planted", "clients", "groups", "log", "plant", "replicas", "streams", "transactions"]
+__all__ = ["MUTATIONS", "Planted", "clients", "groups", "log", "plant", "replicas", "rereading", "streams", "transactions"]
 
 
 def plant(name: str, recording: Recording, *, seed: int = 0) -> Planted:

@@ -11,6 +11,7 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 
 import uvicorn
+import uvloop
 from fastapi import FastAPI
 
 from libraryevents.lines import configure_logging, say
@@ -121,7 +122,7 @@ async def serve(settings: ProducerSettings) -> None:
 def main() -> None:
     settings = ProducerSettings()
     configure_logging(settings.log_level)
-    asyncio.run(serve(settings))
+    uvloop.run(serve(settings))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,156 @@
+"""Bounded re-reading: after a crash no more is done again than the acknowledgement mode allows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import polars as pl
+
+from kafkaos.checks import views
+from kafkaos.checks.guarantee import broke, held, unknown
+from kafkaos.checks.story import first_rows, witness
+from kafkaos.checks.verdict import Verdict, plural
+from kafkaos.history import Recording
+
+_PLACE = ["group", "place"]
+_OWNER = ["client", "incarnation"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BoundedRereading:
+    """Two bounds, of all readers with a group.
+
+    Always: a member that takes a partition over, or has it back after a restart, is not given a record below the
+    group's last offset commit that was confirmed before. Where `limit` is set: of what one incarnation of a client
+    did, at most `limit` records are done again later, by whomever; 1 for a commit after each record, the size of a
+    batch for one after each batch. Done is what `process` rows tell; of a group without any, its deliveries.
+
+    Reading again after a seek is what was asked for, and counts for neither. `group` judges that group alone.
+    """
+
+    name: ClassVar[str] = "bounded_rereading"
+    title: ClassVar[str] = "After a crash no more is read again than the commits allow"
+    mutations: ClassVar[tuple[str, ...]] = ("read_below_the_commit",)
+
+    limit: int | None = None
+    group: str | None = None
+
+    def judge(self, recording: Recording) -> Verdict:
+        reads = _stretched(recording)
+        if self.group is not None:
+            reads = reads.filter(pl.col("group") == self.group)
+        taken_over = reads.filter(pl.col("nth") > 0)
+        again = _done_again(recording, taken_over)
+        below = _below_commit(recording, taken_over)
+        redone = again.group_by("group", "first_client", "first_incarnation").agg(
+            pl.len().alias("again"),
+            pl.col("topic", "partition", "offset", "value", "client", "invoked_ns").first(),
+        )
+        over = redone.filter(pl.col("again") > self.limit) if self.limit is not None else redone.clear()
+        most = redone["again"].max()
+        counts: dict[str, int | float] = {
+            "taken_over": taken_over.select(*_PLACE, *_OWNER, "stretch").unique().height,
+            "done_again": again.height,
+            "most_of_one": most if isinstance(most, int) else 0,
+            "below_commit": below.height,
+        }
+        if taken_over.is_empty():
+            return unknown(
+                self, "No partition of a group had a second reader: nothing could be re-read.", counts
+            )
+        if below.height or over.height:
+            said = [f"{plural(below.height, 'record')} below a confirmed commit"] * bool(below.height)
+            said += [f"more than {self.limit} of {plural(over.height, 'incarnation')}"] * bool(over.height)
+            witnesses = [
+                witness(recording, _below_sentence(row), _seen(row))
+                for row in first_rows(below, "invoked_ns")
+            ]
+            witnesses += [
+                witness(recording, self._over_sentence(row), _seen(row))
+                for row in first_rows(over, "invoked_ns")
+            ]
+            return broke(self, f"Too much was read again: {' and '.join(said)}.", counts, witnesses)
+        return held(
+            self,
+            f"{plural(again.height, 'record')} done again in {plural(int(counts['taken_over']), 'take-over')}, "
+            f"at most {counts['most_of_one']} of one incarnation, none below a confirmed commit.",
+            counts,
+        )
+
+    def _over_sentence(self, row: dict[str, Any]) -> str:
+        return (
+            f"Of what {row['first_client']} (incarnation {row['first_incarnation']}) had done in group {row['group']} "
+            f"{plural(row['again'], 'record')} were done again, not at most {self.limit}; the first: "
+            f"{row['topic']}-{row['partition']} at offset {row['offset']}."
+        )
+
+
+def _stretched(recording: Recording) -> pl.DataFrame:
+    """Deliveries of groups with their stretch, when it began, what opened it, and its number in its partition."""
+    reads = views.reads(recording).drop_nulls([*_PLACE, "offset"]).with_columns(kind=pl.lit("read"))
+    resets = [
+        views.of_op(recording, kind).drop_nulls(_PLACE).with_columns(kind=pl.lit(kind))
+        for kind in ("assign", "revoke", "seek")
+    ]
+    owner = [*_PLACE, *_OWNER]
+    steps = pl.concat([reads, *resets], how="diagonal").sort("row")
+    reset = pl.col("kind") != "read"
+    steps = steps.with_columns(
+        stretch=reset.cast(pl.Int32).cum_sum().over(owner),
+        opener=pl.when(reset).then("kind").forward_fill().over(owner),
+        begun_ns=pl.when(reset).then("invoked_ns").forward_fill().over(owner),
+    ).filter(~reset)
+    stretch = [*owner, "stretch"]
+    steps = steps.with_columns(
+        begun_ns=pl.coalesce("begun_ns", pl.col("invoked_ns").min().over(stretch)),
+    )
+    order = (
+        steps.group_by(stretch)
+        .agg(pl.col("begun_ns").first())
+        .sort("begun_ns")
+        .with_columns(nth=pl.int_range(pl.len()).over(_PLACE))
+        .drop("begun_ns")
+    )
+    return steps.join(order, on=stretch).filter((pl.col("opener") != "seek").fill_null(True))
+
+
+def _done_again(recording: Recording, taken_over: pl.DataFrame) -> pl.DataFrame:
+    """Records that were done more than once, each later time, with who had done it last before."""
+    processed = views.of_op(recording, "process").drop_nulls([*_PLACE, "offset"])
+    reads = views.reads(recording).drop_nulls([*_PLACE, "offset"])
+    done = pl.concat([processed, reads.join(processed, on="group", how="anti")], how="diagonal")
+    doing = [*_PLACE, "offset"]
+    done = done.sort("invoked_ns", "row").with_columns(
+        first_client=pl.col("client").shift().over(doing),
+        first_incarnation=pl.col("incarnation").shift().over(doing),
+    )
+    asked_for = taken_over.select(*doing, *_OWNER).unique()
+    return done.drop_nulls("first_client").join(asked_for, on=[*doing, *_OWNER], how="semi")
+
+
+def _below_commit(recording: Recording, taken_over: pl.DataFrame) -> pl.DataFrame:
+    """Deliveries below the last commit of their group that was confirmed before their stretch began."""
+    commits = (
+        views.of_op(recording, "commit", "outcome")
+        .filter(pl.col("outcome") == "ok")
+        .drop_nulls([*_PLACE, "offset"])
+        .select(*_PLACE, committed="offset", at=pl.coalesce("completed_ns", "invoked_ns"), who="client")
+        .sort("at")
+    )
+    found = taken_over.sort("begun_ns").join_asof(
+        commits, left_on="begun_ns", right_on="at", by=_PLACE, strategy="backward", check_sortedness=False
+    )
+    return found.filter(pl.col("offset") < pl.col("committed"))
+
+
+def _seen(row: dict[str, Any]) -> dict[str, Any]:
+    told = {name: row[name] for name in ("client", "topic", "partition", "offset", "value")}
+    return told | {"seen_ns": row["invoked_ns"]}
+
+
+def _below_sentence(row: dict[str, Any]) -> str:
+    return (
+        f"{row['client']} was given offset {row['offset']} of {row['topic']}-{row['partition']} although "
+        f"{row['who']} had committed offset {row['committed']} for group {row['group']} before."
+    )
