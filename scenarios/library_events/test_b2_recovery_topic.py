@@ -17,7 +17,11 @@ def test_accepted_events_survive_by_the_recovery_topic(library, databases, chaos
     library.topic()
     library.cluster.create_topic(RECOVERY_TOPIC, partitions=1, config={"min.insync.replicas": "1"})
     producer = library.producer(
-        databases("unused"), recovery="topic", topics=(TOPIC, RECOVERY_TOPIC), send_timeout_ms=1000
+        databases("unused"),
+        recovery="topic",
+        recovery_instance_id="producer",
+        topics=(TOPIC, RECOVERY_TOPIC),
+        send_timeout_ms=1000,
     )
     with calling(chaos, producer) as callers:
         callers.start(mixed(2000, callers=8))

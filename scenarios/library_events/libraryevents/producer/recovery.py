@@ -97,16 +97,18 @@ class TopicRecovery:
         self._topic = settings.recovery_topic
         self._publisher = publisher
         self._kept = self._replayed = 0
-        self._consumer = Consumer(
-            {
-                **settings.client_config(),
-                "client.id": "library-events-recovery",
-                "group.id": settings.recovery_group,
-                "auto.offset.reset": "earliest",
-                "enable.auto.commit": False,
-            },
-            logger=log,
-        )
+        config: dict[str, Any] = {
+            **settings.client_config(),
+            "client.id": "library-events-recovery",
+            "group.id": settings.recovery_group,
+            "auto.offset.reset": "earliest",
+            "enable.auto.commit": False,
+            # A topic that is made after this start is found in seconds, not in librdkafka's five minutes.
+            "topic.metadata.refresh.interval.ms": 10_000,
+        }
+        if settings.recovery_instance_id is not None:
+            config["group.instance.id"] = settings.recovery_instance_id
+        self._consumer = Consumer(config, logger=log)
         self._consumer.subscribe([self._topic])
 
     async def keep(self, record: Record, failure: SendFailed) -> None:

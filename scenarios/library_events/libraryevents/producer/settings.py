@@ -23,5 +23,7 @@ class ProducerSettings(ServiceSettings):
     """Where an event goes whose send failed."""
     recovery_topic: str = "library-events.RECOVERY"
     recovery_group: str = "library-events-recovery"
+    recovery_instance_id: str | None = None
+    """Names this process for ever (static membership): restarted, it reads on at once, not after a session time-out."""
     stop_grace_s: int = Field(default=15, ge=1)
     """How long a stop waits for requests that are being answered."""
