@@ -9,9 +9,9 @@ from kafkaos.checks.acknowledged_loss import NoAcknowledgedLoss
 from kafkaos.checks.at_least_once import AtLeastOnce
 from kafkaos.checks.atomic import AtomicTransactions
 from kafkaos.checks.availability import Available
+from kafkaos.checks.bounded_rereading import BoundedRereading
 from kafkaos.checks.commits_follow_work import CommitsFollowWork
 from kafkaos.checks.dirty_cycle import NoDirtyCycle
-from kafkaos.checks.bounded_rereading import BoundedRereading
 from kafkaos.checks.duplicates import NoDuplicates
 from kafkaos.checks.exactly_once import ExactlyOnce
 from kafkaos.checks.fencing import Fencing
@@ -69,10 +69,10 @@ __all__ = [
     "AtLeastOnce",
     "AtomicTransactions",
     "Available",
+    "BoundedRereading",
     "CommitsFollowWork",
     "ExactlyOnce",
     "Fencing",
-    "BoundedRereading",
     "Guarantee",
     "KeyOrder",
     "MatchesModel",
@@ -94,10 +94,10 @@ __all__ = [
     "at_least_once",
     "atomic_transactions",
     "available",
+    "bounded_rereading",
     "commits_follow_work",
     "exactly_once",
     "fencing",
-    "bounded_rereading",
     "from_json",
     "judge_all",
     "key_order",

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import polars as pl
 
 from kafkaos.checks import views
-from kafkaos.checks.guarantee import broke, held, unknown
+from kafkaos.checks.guarantee import broke, held
 from kafkaos.checks.story import first_rows, witness
 from kafkaos.checks.verdict import Verdict, plural
 from kafkaos.history import Recording
@@ -56,7 +56,7 @@ class BoundedRereading:
             "below_commit": below.height,
         }
         if taken_over.is_empty():
-            return unknown(
+            return not_applicable(
                 self, "No partition of a group had a second reader: nothing could be re-read.", counts
             )
         if below.height or over.height:

@@ -15,9 +15,9 @@ from kafkaos.checks.acknowledged_loss import NoAcknowledgedLoss
 from kafkaos.checks.at_least_once import AtLeastOnce
 from kafkaos.checks.atomic import AtomicTransactions
 from kafkaos.checks.availability import Available
+from kafkaos.checks.bounded_rereading import BoundedRereading
 from kafkaos.checks.commits_follow_work import CommitsFollowWork
 from kafkaos.checks.dirty_cycle import NoDirtyCycle
-from kafkaos.checks.bounded_rereading import BoundedRereading
 from kafkaos.checks.duplicates import NoDuplicates
 from kafkaos.checks.exactly_once import ExactlyOnce
 from kafkaos.checks.fencing import Fencing

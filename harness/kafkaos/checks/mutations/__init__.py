@@ -20,7 +20,18 @@ from kafkaos.checks.mutations import (
 from kafkaos.checks.mutations.tools import MUTATIONS, Planted
 from kafkaos.history import Recording
 
-__all__ = ["MUTATIONS", "Planted", "clients", "groups", "log", "plant", "replicas", "rereading", "streams", "transactions"]
+__all__ = [
+    "MUTATIONS",
+    "Planted",
+    "clients",
+    "groups",
+    "log",
+    "plant",
+    "replicas",
+    "rereading",
+    "streams",
+    "transactions",
+]
 
 
 def plant(name: str, recording: Recording, *, seed: int = 0) -> Planted:
