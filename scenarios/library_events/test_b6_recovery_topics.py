@@ -23,8 +23,7 @@ def headers(body):
 def test_a_failure_goes_to_its_topic_with_its_story_and_comes_back_when_the_listener_is_on(
     library, each_database, chaos
 ):
-    """Retryable to .RETRY, null id and bad payload to .DLT, with eight headers; the retry listener, off at first, has
-    a group of its own and brings the record home."""
+    """To .RETRY what may pass, to .DLT a null id and a bad payload, all with headers; the listener brings it home."""
     library.topic()
     books = each_database("books")
     settings = {"retryable": {"IntegrityError", "OperationalError"}, "backoff_retries": 1}
