@@ -22,6 +22,7 @@ from kafkaos.backends.ask import round_trip_s
 from kafkaos.backends.jars import Progress
 from kafkaos.backends.process import ProcessCluster, start_cluster
 from kafkaos.backends.processes import Supervisor
+from kafkaos.bench import Table
 from kafkaos.bench.relay import DIRECT, LINKED, Kind, connect, measure_relay
 from kafkaos.errors import SetupFailed
 from kafkaos.spec import load_spec
@@ -34,6 +35,7 @@ WARM_UP = 2
 ROUNDS = 3
 """Of producing and reading in each run."""
 DEADLINE_S = 120.0
+ABOUT = "the network links against none"
 NOTES = (
     f"Medians of rounds in turns. Kafka: {RECORDS} records of {RECORD_BYTES} bytes to three brokers with acks=all and "
     "3 replicas, then read; throughput_ratio is links / direct of both together. added_latency_ms_median: of "
@@ -42,7 +44,7 @@ NOTES = (
 )
 
 
-def measure_links(
+def measure(
     *, runs: int, java_home: str | None = None, progress: Progress = lambda _: None
 ) -> dict[str, Any]:
     """The figures as plain JSON. SetupFailed where a cluster does not start or a record is not acknowledged."""
@@ -134,3 +136,19 @@ def _latency(cluster: ProcessCluster) -> dict[str, float]:
         "added_latency_ms_median": round(medians[LINKED] - medians[DIRECT], 4),
         **{f"{kind}_latency_ms_median": round(median, 4) for kind, median in medians.items()},
     }
+
+
+def table(measured: dict[str, Any]) -> Table:
+    """The figures for people."""
+    relay = measured["relay"]
+    rows = [
+        ("Kafka, produced and read", *_rates(measured), f"{measured['throughput_ratio']:.2f}"),
+        ("one request", *(f"{measured[f'{k}_latency_ms_median']:.3f} ms" for k in ("direct", "links")),
+         f"+ {measured['added_latency_ms_median']:.3f} ms"),
+        ("the relay alone", *_rates(relay), f"+ {relay['added_round_trip_ms_median']:.3f} ms"),
+    ]  # fmt: skip
+    return Table("Through the links against straight", ("", "direct", "links", "ratio or more"), rows)
+
+
+def _rates(measured: dict[str, Any]) -> list[str]:
+    return [f"{measured[f'{kind}_mb_per_s']:.0f} MB/s" for kind in ("direct", "links")]

@@ -23,6 +23,7 @@ from kafkaos.backends.jars import Progress
 from kafkaos.backends.process import ProcessCluster, start_cluster
 from kafkaos.backends.processes import Supervisor
 from kafkaos.backends.ready import wait_until
+from kafkaos.bench import Table
 from kafkaos.errors import SetupFailed
 from kafkaos.history.reading import read_segments
 from kafkaos.spec import load_spec
@@ -35,6 +36,7 @@ PRODUCED = 500_000
 PRODUCED_BY_JAVA = 200_000
 CONSUMED = 1_500_000
 DEADLINE_S = 180.0
+ABOUT = "the recording clients against plain loops and Kafka's verifiable clients"
 NOTES = (
     f"Records a second, medians of alternating runs on one broker, {SIZE_BYTES}-byte records, acks=all, idempotent; "
     "Kafka's verifiable producer sends bare numbers. Ratios are ours divided by theirs. The plain consumer loop only "
@@ -173,7 +175,7 @@ def _rows(around: Surroundings, op: str) -> pl.DataFrame:
     return read_segments(sorted((around.folder / "segments").glob("*.seg")))[0].filter(op=op)
 
 
-def measure_traffic(
+def measure(
     *, runs: int, java_home: str | None = None, progress: Progress = lambda _: None
 ) -> dict[str, Any]:
     """Ratios, and records a second of each. SetupFailed where a client does not get through."""
@@ -205,3 +207,25 @@ def measure_traffic(
         "verifiable_consumer_ratio": round(found["consumer"] / found["verifiable_consumer"], 3),
         "records_per_second": {kind: round(rate) for kind, rate in found.items()},
     }
+
+
+def table(measured: dict[str, Any]) -> Table:
+    """The figures for people."""
+    rate = measured["records_per_second"]
+    pairs = (
+        ("producer", "plain_producer", "producer_ratio"),
+        ("producer", "verifiable_producer", "verifiable_producer_ratio"),
+        ("consumer", "plain_consumer", "consumer_ratio"),
+        ("consumer", "plain_consumer_looking", "consumer_looking_ratio"),
+        ("consumer", "verifiable_consumer", "verifiable_consumer_ratio"),
+    )
+    rows = [
+        (
+            f"{ours} against {theirs.replace('_', ' ')}",
+            f"{rate[ours]:,}",
+            f"{rate[theirs]:,}",
+            f"{measured[ratio]:.2f}",
+        )
+        for ours, theirs, ratio in pairs
+    ]
+    return Table("Records a second", ("", "ours", "theirs", "ratio"), rows)
