@@ -1,4 +1,4 @@
-"""What `kafkaos bench` measures. A new bench is a module with `ABOUT`, `NOTES`, `measure` and `table`, and a line here."""
+"""What `kafkaos bench` measures. A new one is a module with `ABOUT`, `NOTES`, `measure`, `table`, and a line here."""
 
 from __future__ import annotations
 

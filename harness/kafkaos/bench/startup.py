@@ -30,8 +30,8 @@ ABOUT = "our starts against plain `java kafka.Kafka`, to the first acknowledged 
 NOTES = (
     "Medians of alternating runs, from the first spawn to a record acknowledged by all replicas and read back. Ours "
     "includes certificates, properties and formatting; plain's files are made before its time begins. The JRE, the "
-    "jars and our start-up cache are on this machine already. A reused cluster costs a test `reused_s`: its health check "
-    "and the deletion of the test's topic."
+    "jars and our start-up cache are on this machine already. `reused_s` is what a reused cluster costs: health check "
+    "and the deletion of the topic of the test before."
 )
 # Without these no cluster of that size and security forms, or its internal topics could not be made.
 NEEDED = frozenset(
