@@ -259,6 +259,10 @@ class HasLinks(Protocol):
         """The process through which the links go, if it is one of this machine."""
         ...
 
+    def links_table(self) -> str | None:
+        """The table of the kernel's firewall that holds their rules, if that does the cutting."""
+        ...
+
 
 @runtime_checkable
 class HasEnvironment(Protocol):

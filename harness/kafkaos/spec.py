@@ -33,8 +33,9 @@ class ClusterSpec(BaseModel):
     """`short` sessions and lags make runs fast; `production` leaves Kafka's own."""
     client_port: int | None = Field(default=None, ge=1, le=65535)
     """The port for clients; without it a free one is chosen."""
-    links: bool = True
-    """Traffic goes over links that faults can cut and slow; without them it goes straight."""
+    links: Literal["relay", "firewall", "none"] = "relay"
+    """Traffic goes over links that faults cut and slow, all in the relay or (`firewall`, which needs root and nft) with
+    packets dropped by the kernel; with `none` it goes straight."""
     heap_mb: int = Field(default=256, ge=96)
     log_dirs: int = Field(default=1, ge=1, le=4)
     """Folders for data that each broker has; the first holds the metadata too, and a broker survives the loss of

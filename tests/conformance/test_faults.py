@@ -70,6 +70,7 @@ from kafkaos.faults import (
     roles,
     to_json,
 )
+from kafkaos.links.firewall import reason_why_not
 from kafkaos.traffic.client import ClientHandle, Surroundings
 from kafkaos.traffic.handles import ConsumerHandle, ProducerHandle, TransactionalHandle
 from kafkaos.traffic.settings import ConsumerSettings, ProducerSettings, TransactionalSettings
@@ -83,6 +84,7 @@ CLIENT = "sender"
 SINGLE = "single"
 OLDER = str(Path(__file__).with_name("older.toml"))
 STORAGE = str(Path(__file__).with_name("storage.toml"))
+FIREWALL = "three-firewall"
 HEALTHY_DEADLINE_S = 60.0
 MUTED_DEADLINE_S = 1.0
 
@@ -150,6 +152,9 @@ CASES = [
     Case(FailLogDir(roles.broker(2)), ("kafkaos.backends.mounts.make_read_only",), STORAGE),
     Case(TruncateTail(roles.leader(TOPIC), TOPIC), ("kafkaos.faults.damage.truncate",), STORAGE),
     Case(FlipBit(roles.follower(TOPIC), TOPIC), ("kafkaos.faults.damage.flip",), STORAGE),
+    Case(Cut(roles.leader(TOPIC), roles.follower(TOPIC), direction="to"), ("set_link_rule",), FIREWALL),
+    Case(Isolate(roles.leader(TOPIC)), ("set_link_rule",), FIREWALL),
+    Case(HalfOpen(roles.leader(TOPIC), peers="clients"), ("set_link_rule",), FIREWALL),
     Case(KillClient(CLIENT), ("kill",)),
     Case(KillBeforeCommit("reader"), ("kill",), SINGLE, ("sender", "reader")),
     Case(KillWithFullBuffers("sender"), ("kill",), SINGLE),
@@ -170,6 +175,8 @@ def make_world(
     worlds: list[World] = []
 
     def make(name: str) -> World:
+        if name == FIREWALL and (reason := reason_why_not()) is not None:
+            pytest.skip(reason)
         cluster = started(name)
         if cluster.observe([TOPIC]).partition(TOPIC, 0) is None:
             brokers = sum(node.is_broker for node in cluster.nodes)

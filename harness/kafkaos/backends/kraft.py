@@ -87,7 +87,12 @@ def plan_nodes(spec: ClusterSpec, subnet: Subnet) -> list[Node]:
     """Brokers 1..n and, where it has one of its own, controller 101."""
     role: Role = "combined" if spec.controllers == "combined" else "broker"
     nodes = [
-        Node(i, f"broker-{i}", role, f"{subnet.address(0 if spec.links else i, i)}:{subnet.client_port}")
+        Node(
+            i,
+            f"broker-{i}",
+            role,
+            f"{subnet.address(i if spec.links == 'none' else 0, i)}:{subnet.client_port}",
+        )
         for i in range(1, spec.brokers + 1)
     ]
     if spec.controllers == "own":

@@ -22,6 +22,7 @@ import psutil
 from kafkaos.backends.mounts import remove_folder
 from kafkaos.backends.places import state_folder, try_lock
 from kafkaos.errors import SetupFailed
+from kafkaos.links.firewall import remove_table
 
 FIRST_SUBNET, LAST_SUBNET = 2, 250
 # Below Linux's ephemeral range (32768-60999), so that no outgoing connection takes one.
@@ -68,6 +69,7 @@ def reserve(node_ids: Iterable[int], *, client_port: int | None, rng: random.Ran
             continue
         # Whoever had this number is dead: what is left of it is stale.
         remove_folder(state_folder() / f"cluster-{number}")
+        _remove_firewall(firewall_marker(number))
         for base in PORT_BASES:
             ports = (client_port or base, base + 1, base + 2)
             busy = _first_busy(number, ids, ports)
@@ -89,15 +91,32 @@ def reserve(node_ids: Iterable[int], *, client_port: int | None, rng: random.Ran
 
 
 def sweep() -> list[Path]:
-    """Remove the folders of clusters whose harness is gone; the removed ones."""
+    """Remove the folders (and firewall rules) of clusters whose harness is gone; the removed ones."""
     removed = []
-    for folder in sorted(state_folder().glob("cluster-*")):
-        lock = try_lock(state_folder() / f"subnet-{folder.name.removeprefix('cluster-')}.lock")
-        if lock is not None:
-            remove_folder(folder)
-            os.close(lock)
-            removed.append(folder)
+    for kind, remove in (("cluster-", remove_folder), ("firewall-", _remove_firewall)):
+        for path in sorted(state_folder().glob(f"{kind}*")):
+            lock = try_lock(state_folder() / f"subnet-{path.name.removeprefix(kind)}.lock")
+            if lock is not None:
+                remove(path)
+                os.close(lock)
+                removed.append(path)
     return removed
+
+
+def firewall_marker(number: int) -> Path:
+    """Is there while the kernel may have rules for this subnet."""
+    return state_folder() / f"firewall-{number}"
+
+
+def firewall_table(number: int) -> str:
+    """The nft table of a subnet."""
+    return f"kafkaos-{number}"
+
+
+def _remove_firewall(marker: Path) -> None:
+    if marker.exists():
+        remove_table(firewall_table(int(marker.name.removeprefix("firewall-"))))
+        marker.unlink(missing_ok=True)
 
 
 def _first_busy(number: int, ids: list[int], ports: Iterable[int]) -> tuple[str, int] | None:

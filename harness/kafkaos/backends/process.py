@@ -225,7 +225,7 @@ class ProcessCluster(Administration, Wired):
         for node in self._nodes:
             files = self.files(node.id)
             files.folder.mkdir(mode=0o700)
-            reader = node.id if self.spec.links else None
+            reader = None if self.spec.links == "none" else node.id
             files.hosts.write_text(kraft.hosts_lines(self._nodes, self._subnet, reader=reader))
             kraft.write_properties(files.properties, self._server_properties(node))
             if self.spec.disk_mb is not None and node.is_broker:
@@ -632,7 +632,7 @@ def _ensure_start_cache(
             return
         progress("recording the start-up cache (once per Java and Kafka version, about 15 s)")
         pending = jvm.cache.with_suffix(f".{os.getpid()}.aot")
-        spec = ClusterSpec(name="start-cache", security="mtls", kafka=jvm.jars.version, links=False)
+        spec = ClusterSpec(name="start-cache", security="mtls", kafka=jvm.jars.version, links="none")
         cluster = _make(spec, supervisor, jvm, log_folder / "start-cache", rng)
         try:
             cluster.record_start_cache(pending)

@@ -5,15 +5,17 @@ from __future__ import annotations
 import ssl
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
 from kafkaos.backends.ask import probe
-from kafkaos.backends.network import Subnet
+from kafkaos.backends.network import Subnet, firewall_marker, firewall_table
 from kafkaos.backends.processes import Process, Supervisor
 from kafkaos.backends.ready import wait_until
 from kafkaos.cluster import LinkProbe, Node
 from kafkaos.errors import KafkaosError, SetupFailed, WrongUse
+from kafkaos.links.firewall import Firewall, reason_why_not
 from kafkaos.links.rules import Counters, Effect, LinkId
 from kafkaos.links.steering import Links, Route, relay_command
 from kafkaos.spec import ClusterSpec
@@ -35,6 +37,7 @@ class Wired:
     _tls: TlsMaterial | None
     _relay: Process | None = None
     _steering: Links | None = None
+    _firewall: Firewall | None = None
 
     def direct_address(self, node_id: int) -> str:
         """`host:port` of a broker past the links, for who has to see it though it is cut off.
@@ -58,19 +61,26 @@ class Wired:
 
     def links(self) -> Sequence[LinkId]:
         """Every link, both ways of each pair."""
-        if not self._spec.links:
+        if self._spec.links == "none":
             return []
         pairs = {(route.source, route.target) for route in self._routes()}
         return sorted(pairs | {(target, source) for source, target in pairs})
 
     def set_link_rule(self, name: str, links: Sequence[LinkId], effect: Effect) -> None:
+        if self._firewall is not None and effect.holds:
+            self._firewall.set(name, links, effect)
+            effect = replace(effect, cut=False, silent=False)
         self._steer.set(name, links, effect)
 
     def remove_link_rule(self, name: str) -> bool:
+        if self._firewall is not None:
+            self._firewall.remove(name)
         return self._steer.remove(name)
 
     def clear_link_rules(self) -> None:
         """Take every rule away, where there are links at all."""
+        if self._firewall is not None:
+            self._firewall.clear()
         if self._steering is not None:
             self._steering.clear()
 
@@ -78,7 +88,11 @@ class Wired:
         return self._steer.reset(links)
 
     def link_counters(self) -> Mapping[LinkId, Counters]:
-        return self._steer.counters()
+        counters = self._steer.counters()
+        if self._firewall is not None:
+            for link, packets in self._firewall.dropped_packets().items():
+                counters[link] = replace(counters[link], dropped_packets=packets)
+        return counters
 
     def tap_links(self, links: Sequence[LinkId], folder: Path) -> AbstractContextManager[dict[LinkId, Path]]:
         """Copy what goes over these links into files of `folder`, one each, while the context is open."""
@@ -94,11 +108,14 @@ class Wired:
     def links_pid(self) -> int | None:
         return None if self._relay is None else self._relay.pid
 
+    def links_table(self) -> str | None:
+        return None if self._firewall is None else self._firewall.table
+
     @property
     def _steer(self) -> Links:
         if self._steering is None:
             raise KafkaosError(
-                f"cluster {self._spec.name} has no network links now: it does not run, or has `links = false`"
+                f'cluster {self._spec.name} has no network links now: it does not run, or has `links = "none"`'
             )
         return self._steering
 
@@ -117,13 +134,22 @@ class Wired:
 
     def start_links(self) -> None:
         """Start the relay beside the nodes: it listens long before the first JVM reaches for it."""
-        if not self._spec.links:
+        if self._spec.links == "none":
             return
+        if self._spec.links == "firewall":
+            self._start_firewall()
         command = relay_command(self._subnet.folder, list(self._routes()))
         self._relay = self._supervisor.spawn(
             command, name="links", log_path=self._log_folder / "links.log", cwd=self._subnet.folder
         )
         self._steering = Links(self._subnet.folder)
+
+    def _start_firewall(self) -> None:
+        reason = reason_why_not()
+        if reason is not None:
+            raise SetupFailed(f'cluster {self._spec.name} has links = "firewall", but {reason}')
+        number = self._subnet.number
+        self._firewall = Firewall(firewall_table(number), firewall_marker(number), self._routes())
 
     def wait_links(self) -> None:
         """The relay listens everywhere; SetupFailed if it cannot."""
@@ -146,6 +172,9 @@ class Wired:
         return self._steer.ready
 
     def end_links(self) -> None:
+        if self._firewall is not None:
+            self._firewall.clear()
+            self._firewall = None
         if self._steering is not None:
             self._steering.close()
             self._steering = None

@@ -1,6 +1,6 @@
 """What the network links cost: the same work through them and straight, in turns, so that a busy machine slows both.
 
-Three figures: Kafka's throughput on two clusters side by side, one of which has links (`links = false` in the other's
+Three figures: Kafka's throughput on two clusters side by side, one of which has links (`links = "none"` in the other's
 definition), between its nodes as well as to its clients; the time that a link adds to a request, asked of one and the
 same broker in alternation; and the relay alone between two plain sockets.
 """
@@ -55,7 +55,7 @@ def measure(
         stack.callback(supervisor.close)
         clusters: dict[Kind, ProcessCluster] = {}
         for kind in (DIRECT, LINKED):
-            spec = load_spec("three").model_copy(update={"links": kind == LINKED})
+            spec = load_spec("three").model_copy(update={"links": "relay" if kind == LINKED else "none"})
             clusters[kind] = start_cluster(
                 spec, supervisor=supervisor, log_folder=Path(folder) / kind, java_home=java_home,
                 progress=progress, rng=random.Random(os.getpid()),

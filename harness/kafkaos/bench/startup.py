@@ -121,7 +121,7 @@ def measure(
 
             def plain(spec: ClusterSpec) -> float:
                 subnet = network.reserve(kraft.node_ids(spec), client_port=None, rng=rng)
-                direct = spec.model_copy(update={"links": False})
+                direct = spec.model_copy(update={"links": "none"})
                 cluster = PlainCluster(direct, supervisor=supervisor, jvm=jvm, subnet=subnet, log_folder=logs)
                 try:
                     cluster.prepare()

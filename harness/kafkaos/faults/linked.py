@@ -15,6 +15,7 @@ from kafkaos.faults.roles import NodeTarget
 from kafkaos.faults.undo import undo_all, undone_on_error
 from kafkaos.faults.waiting import until
 from kafkaos.faults.world import World
+from kafkaos.links.firewall import remove_table
 from kafkaos.links.rules import Counters, Effect, LinkId
 
 CLIENTS = 0
@@ -31,7 +32,7 @@ def available(cluster: Cluster) -> str | None:
     """None where the cluster's traffic goes over links."""
     reason = lacking(cluster, [HasLinks], what="cut or slow the network")
     if reason is None and isinstance(cluster, HasLinks) and not cluster.links():
-        return f"cluster {cluster.spec.name} has `links = false`: its traffic goes over no links"
+        return f"cluster {cluster.spec.name} has `links` at `none`: its traffic goes over no links"
     return reason
 
 
@@ -105,7 +106,9 @@ def noted(
         raise SetupFailed(f"{told} does not run: heal the earlier fault before this one")
     counters = cluster.link_counters()
     rule = f"{fault}-{time.monotonic_ns()}"
-    undo = world.journal.record(LINK_RULE, rule=rule, **identity(cluster.links_pid()))
+    undo = world.journal.record(
+        LINK_RULE, rule=rule, table=cluster.links_table(), **identity(cluster.links_pid())
+    )
     facts = {"rule": rule, "links": list(links), "counters_before": counted(counters, links)}
     return Injection(fault=fault, target=node, told=told, before=before, undo=(undo,), facts=facts)
 
@@ -127,28 +130,28 @@ def counted(counters: Mapping[LinkId, Counters], links: Iterable[LinkId]) -> dic
 
 
 def held_back(world: World, injection: Injection, *, timeout_s: float, connects: bool) -> Evidence | None:
-    """Not one byte passes, and there is something that would.
+    """Not one byte passes while a question is asked, and it is not answered.
 
-    Either bytes wait on a link, or a question is not answered; it can be asked at all (`connects`) while a link is
-    only silent, and not while it is cut.
+    It can be asked at all (`connects`) while a link is only silent, and not while it is cut.
     """
     cluster = _cluster(world)
     links: list[LinkId] = injection.facts["links"]
-    at = injection.facts["counters_at"]
 
     def look() -> Evidence | None:
-        now = counted(cluster.link_counters(), links)
-        if any(now[key]["bytes"] != at[key]["bytes"] for key in now):
-            return None
-        waiting = {key: counts["waiting_bytes"] for key, counts in now.items() if counts["waiting_bytes"]}
+        before = counted(cluster.link_counters(), links)
         asked = cluster.probe_link(links[0], timeout_s=PROBE_TIMEOUT_S)
-        if asked.round_trip_s is not None or asked.connected != connects:
+        now = counted(cluster.link_counters(), links)
+        passed = any(now[key]["bytes"] != before[key]["bytes"] for key in now)
+        if passed or asked.round_trip_s is not None or asked.connected != connects:
             return None
-        passed = "no byte passed" + (f" while {sum(waiting.values())} wait" if waiting else "")
+        waiting = sum(counts["waiting_bytes"] for counts in now.values())
+        dropped = sum(counts["dropped_packets"] for counts in now.values())
+        lost = f", {dropped} packet(s) were dropped" if dropped else f" while {waiting} wait"
         probed = "was accepted and not answered" if connects else "could not be opened"
         ends = f"{tell(world, links[0][0])} and {tell(world, links[0][1])}"
         return Evidence(
-            told=f"{passed} on {len(links)} link(s) of {injection.told}; a connection between {ends} {probed}",
+            told=f"no byte passed on {len(links)} link(s) of {injection.told}{lost}; "
+            f"a connection between {ends} {probed}",
             facts={**injection.facts, "counters_now": now},
         )
 
@@ -169,6 +172,9 @@ def _take_away(world: World, undo: Undo) -> None:
 
 
 def _leftover(undo: Undo) -> str:
+    table = undo.facts["table"]
+    if table is not None and remove_table(table):
+        return f"the kernel's table {table} with the rule {undo.facts['rule']} was still in force and was removed."
     process = find(undo.facts)
     if process is None:
         return f"the links with the rule {undo.facts['rule']} ended with their run; nothing to undo."

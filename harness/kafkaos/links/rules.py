@@ -81,6 +81,8 @@ class Counters:
     """Accepted, of those that the source opened."""
     open: int = 0
     """Of those that the source opened, now."""
+    dropped_packets: int = 0
+    """By the kernel, where it does the cutting, since its rules changed last."""
     resets: int = 0
     """Of those that the source opened: reset on request."""
     refused: int = 0
