@@ -54,8 +54,7 @@ class Registry:
         changes = [self._change(record) for record in records]
         for change, record in zip(changes, records, strict=True):
             say("record_data", **_place(change), key=text(record.key()), value=text(change.value))
-        for applied in self._store.apply(changes):
-            self._tell(applied)
+        for applied in self._store.apply(changes, self._tell):
             self.health["fingerprint"] = applied.fingerprint
             self.health["positions"][str(applied.change.partition)] = applied.change.offset + 1
         self._commit({change.partition: change.offset + 1 for change in changes})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,13 +67,19 @@ class Store:
         ).fetchone()
         return None if row is None else int(row[0])
 
-    def apply(self, changes: Iterable[Change]) -> list[Applied]:
-        """Apply records and note the positions behind them, all or nothing."""
+    def apply(
+        self, changes: Iterable[Change], tell: Callable[[Applied], None] = lambda _: None
+    ) -> list[Applied]:
+        """Apply records and note the positions behind them, all or nothing.
+
+        `tell` is given each while it may still be taken back: what a crash takes back is done, and told, again.
+        """
         before, applied = self._sum, []
         self._db.execute("BEGIN IMMEDIATE")
         try:
             for change in changes:
                 applied.append(self._apply(change))
+                tell(applied[-1])
                 self._db.execute(
                     "INSERT INTO position VALUES (?, ?, ?) "
                     "ON CONFLICT DO UPDATE SET next_offset = excluded.next_offset",

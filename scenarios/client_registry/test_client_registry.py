@@ -20,16 +20,31 @@ from registry_world import (
 )
 
 from kafkaos.checks import (
+    at_least_once,
+    commits_follow_work,
+    key_order,
+    no_acknowledged_loss,
+    no_duplicates,
+    no_phantom,
+    offsets_agree,
+    one_owner,
+    producer_order,
+    reader_order,
+)
+from kafkaos.faults import KillClient, PauseClient
+
+SAFE = (
     no_acknowledged_loss,
     no_duplicates,
     no_phantom,
     offsets_agree,
     producer_order,
     reader_order,
+    at_least_once,
+    commits_follow_work,
+    one_owner,
+    key_order,
 )
-from kafkaos.faults import KillClient, PauseClient
-
-SAFE = (no_acknowledged_loss, no_duplicates, no_phantom, offsets_agree, producer_order, reader_order)
 
 
 @pytest.fixture

@@ -5,10 +5,13 @@ from __future__ import annotations
 import pytest
 
 from kafkaos.checks import (
+    at_least_once,
+    commits_follow_work,
     no_acknowledged_loss,
     no_duplicates,
     no_phantom,
     offsets_agree,
+    one_owner,
     producer_order,
     reader_order,
 )
@@ -17,7 +20,17 @@ from kafkaos.faults.roles import leader
 
 WAIT_S = 60.0
 HEAP_MB = 128
-SAFE = (no_acknowledged_loss, no_duplicates, no_phantom, offsets_agree, producer_order, reader_order)
+SAFE = (
+    no_acknowledged_loss,
+    no_duplicates,
+    no_phantom,
+    offsets_agree,
+    producer_order,
+    reader_order,
+    at_least_once,
+    commits_follow_work,
+    one_owner,
+)
 
 
 def command(cluster, tool, *arguments):

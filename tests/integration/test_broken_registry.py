@@ -20,14 +20,14 @@ class Broken(registry_store.Store):
 """
 NOTES_THE_POSITION_BEFORE_THE_WORK = """
 class Broken(registry_store.Store):
-    def apply(self, changes):
+    def apply(self, changes, tell):
         for change in changes:
             self._db.execute(
                 "INSERT INTO position VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET next_offset = excluded.next_offset",
                 (change.topic, change.partition, change.offset + 1),
             )
         time.sleep(0.2)  # the work takes its time, so that the kill falls into it
-        return super().apply(changes)
+        return super().apply(changes, tell)
 """
 
 

@@ -22,6 +22,7 @@ from kafkaos.history.rows import NULL, Op, Outcome
 
 ROLE = "application"
 
+_ANSWERS = frozenset({Op.SEND, Op.COMMIT, Op.END})
 _ENDS = {"committed": Outcome.OK, "aborted": Outcome.FAIL, "unknown": Outcome.INFO}
 
 
@@ -125,6 +126,9 @@ class Rows:
         invoked_ns: int | None = None,
     ) -> int:
         begun_ns = self._clock.begun_ns(line.timestamp)
+        # An answer is dated as late as it may have come. Work is dated as its line: a commit is asked for after the
+        # line before its own, and must not seem to have been asked for before the work that this line tells.
+        done_ns = self._clock.done_ns(line.timestamp) if op in _ANSWERS else begun_ns
         return self._recorder.add(
             op,
             topic=topic,
@@ -137,7 +141,7 @@ class Rows:
             outcome=outcome,
             error=error,
             invoked_ns=begun_ns if invoked_ns is None else invoked_ns,
-            completed_ns=None if outcome is Outcome.INFO else self._clock.done_ns(line.timestamp),
+            completed_ns=None if outcome is Outcome.INFO else done_ns,
         )
 
     def _send(self, line: spoken.Send) -> None:

@@ -165,6 +165,21 @@ def test_a_verifiable_consumer_is_delivered_to_processes_and_commits(stage: Stag
     assert rows.filter(pl.col("op") == "read")["isolation"].to_list() == ["committed"] * 2
 
 
+def test_a_commit_is_asked_for_after_the_line_before_it(stage: Stage) -> None:
+    """Work told before a commit was done before that was asked for; work told after it was not."""
+    place = {"topic": "t", "partition": 0}
+    commit = {"name": "offsets_committed", "offsets": [place | {"offset": 1}], "success": True}
+    rows = stage.rows(
+        place | {"name": "process", "offset": 0, "timestamp": NOW_MS},
+        commit | {"timestamp": NOW_MS},
+        place | {"name": "process", "offset": 1, "timestamp": NOW_MS + 1},
+    )
+    commits = rows.filter(pl.col("op") == "commit")
+    work = rows.filter(pl.col("op") == "process")["completed_ns"].to_list()
+    assert work[0] <= commits["invoked_ns"].item() < work[1]
+    assert commits["completed_ns"].item() > commits["invoked_ns"].item()
+
+
 def test_gaps_between_offsets_are_filled_from_the_log_or_refused(stage: Stage) -> None:
     """A summary over a transaction marker stands for the records that lie there; where nobody knows, it is an error."""
     stage.final = [(0, 5, b"five"), (0, 7, b"seven")]

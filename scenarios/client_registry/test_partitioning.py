@@ -1,0 +1,75 @@
+"""Which key keeps a client's operations in order: the hazard of the notes as a control, beside its safe twins (C3)."""
+
+from __future__ import annotations
+
+import pytest
+from registry_model import differences, fold
+from registry_world import WAIT_S, Registries, assert_equal, operations_sent
+
+from kafkaos.checks import (
+    Status,
+    at_least_once,
+    commits_follow_work,
+    judge_all,
+    key_order,
+    no_acknowledged_loss,
+    no_duplicates,
+    no_phantom,
+    offsets_agree,
+    producer_order,
+    reader_order,
+)
+from kafkaos.controls.control import only_topic
+
+SAFE = (
+    no_acknowledged_loss,
+    no_duplicates,
+    no_phantom,
+    offsets_agree,
+    producer_order,
+    reader_order,
+    at_least_once,
+    commits_follow_work,
+)
+COUNT = 1500
+
+
+@pytest.fixture
+def world(kafka_cluster, chaos):
+    """Registries and writers of this run."""
+    return Registries(kafka_cluster, chaos)
+
+
+@pytest.mark.scenario("C3")
+@pytest.mark.kafka_cluster("single")
+def test_the_operation_as_key_lets_a_delete_overtake_its_put(world, chaos):
+    """With the operation as key, 3 partitions break the order of a client's operations; 1 partition does not, nor does
+    the client id as key: a control that must turn red, beside two twins that must hold.
+    """
+    create = world.cluster.create_topic
+    layouts = {
+        "weak": (create("by-operation-3", partitions=3), "operation"),
+        "one": (create("by-operation-1", partitions=1), "operation"),
+        "by-client": (create("by-client-3", partitions=3), "client"),
+    }
+    # Small fetches take a little of every partition in turn, as a busy log does: deletes are short and overtake.
+    small = ["fetch.message.max.bytes=2000"]
+    verdicts, states, expected = {}, {}, {}
+    for name, (topic, keyed_by) in layouts.items():
+        writer = world.writer(topic, name=f"writer-{name}", keyed_by=keyed_by, rate=1000, count=COUNT)
+        assert writer.wait_ended(timeout_s=WAIT_S) == 0
+        registry = world.registry(topic, name=name, keyed_by=keyed_by, config=small)
+        registry.wait_event("process", count=COUNT, timeout_s=WAIT_S)
+        assert registry.stop() == 0
+        states[name], expected[name] = world.clients(name), fold(operations_sent(writer))
+    recording = chaos.recording
+    for name, (topic, _) in layouts.items():
+        (verdicts[name],) = judge_all(only_topic(recording, topic), [key_order])
+    assert verdicts["weak"].status is Status.FAIL
+    assert verdicts["weak"].witnesses
+    told = differences(states["weak"], expected["weak"])
+    assert any("is there and was deleted" in sentence for sentence in told), told
+    for name in ("one", "by-client"):
+        assert verdicts[name].status is Status.PASS, verdicts[name].sentence
+        assert_equal(name, states[name], expected[name])
+    chaos.verify(*SAFE)
