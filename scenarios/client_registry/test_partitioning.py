@@ -43,9 +43,8 @@ def world(kafka_cluster, chaos):
 @pytest.mark.scenario("C3")
 @pytest.mark.kafka_cluster("single")
 def test_the_operation_as_key_lets_a_delete_overtake_its_put(world, chaos):
-    """With the operation as key, 3 partitions break the order of a client's operations; 1 partition does not, nor does
-    the client id as key: a control that must turn red, beside two twins that must hold.
-    """
+    """The operation as key breaks the order of a client's operations over 3 partitions; one, or the id as key, holds."""
+    # A control, which must turn red, beside two twins, which must not.
     create = world.cluster.create_topic
     layouts = {
         "weak": (create("by-operation-3", partitions=3), "operation"),
