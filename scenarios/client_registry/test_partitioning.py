@@ -43,7 +43,7 @@ def world(kafka_cluster, chaos):
 @pytest.mark.scenario("C3")
 @pytest.mark.kafka_cluster("single")
 def test_the_operation_as_key_lets_a_delete_overtake_its_put(world, chaos):
-    """The operation as key breaks the order of a client's operations over 3 partitions; one, or the id as key, holds."""
+    """The operation as key breaks the order of a client over 3 partitions; one partition, or the id as key, holds."""
     # A control, which must turn red, beside two twins, which must not.
     create = world.cluster.create_topic
     layouts = {
