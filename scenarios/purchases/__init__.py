@@ -1,0 +1,1 @@
+"""Purchases with the names of their products: a stream-table join."""

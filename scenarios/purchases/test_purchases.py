@@ -1,0 +1,171 @@
+"""Purchases get the names of their products, whatever is killed (D1 to D4)."""
+
+import json
+
+import pytest
+from streaming.world import NEVER_S, WAIT_S, Sent
+
+from kafkaos.checks import Status, exactly_once, matches_model
+from kafkaos.faults import Kill, KillClient
+from kafkaos.faults.roles import leader
+from purchases.model import Product, Purchase, enrich
+
+PRODUCTS, PURCHASES, ENRICHED = "referentiel", "achats", "achats-enrichis"
+BEGIN_MS = 1_551_518_465_305
+NOTES = [
+    {"id": 1, "price": 3.45},
+    {"id": 2, "price": 13.40},
+    {"id": 30, "price": 1.05},
+    {"id": 1, "price": 3.40},
+]
+MANY = 1_500
+ONCE = exactly_once(source=PURCHASES, sink=ENRICHED, by=("id", "price"))
+
+
+def create_topics(cluster, *, partitions=1):
+    cluster.create_topic(PRODUCTS, partitions=partitions, config={"cleanup.policy": "compact"})
+    cluster.create_topic(PURCHASES, partitions=partitions)
+    cluster.create_topic(ENRICHED, partitions=partitions)
+
+
+def product(number, name=None, *, at_ms=0):
+    value = {"id": number, "name": name or f"produit{number}"}
+    return Sent(value, key=str(number), timestamp_ms=BEGIN_MS + at_ms)
+
+
+def purchase(number, price, *, at_ms=0):
+    return Sent({"id": number, "price": price}, timestamp_ms=BEGIN_MS + at_ms)
+
+
+def start(world, name="purchases", **env):
+    return world.application(
+        "purchases.app", name=name, reads=(PRODUCTS, PURCHASES), writes=(ENRICHED,), **env
+    )
+
+
+def seen(app):
+    return [line for line in app.events("process") if line["topic"] == PURCHASES]
+
+
+def expect_of_the_log(chaos):
+    """The model's output for what lies in both input topics."""
+    products = [
+        Product(body.timestamp_ms, body.key.decode(), json.loads(body.value)["name"] if body.value else None)
+        for body in chaos.bodies(PRODUCTS)
+    ]
+    purchases = [Purchase(body.timestamp_ms, **json.loads(body.value)) for body in chaos.bodies(PURCHASES)]
+    chaos.expect(ENRICHED, enrich(products, purchases))
+    return len(purchases)
+
+
+@pytest.mark.scenario("D1")
+@pytest.mark.kafka_cluster("single", "three", "single-mtls", "three-mtls")
+def test_the_four_purchases_of_the_notes_come_out_with_their_names(world, chaos):
+    """Four purchases, one of an unknown product, give exactly the four records of the notes, as a multiset."""
+    create_topics(world.cluster)
+    app = start(world)
+    world.write(PRODUCTS, [product(1), product(2), product(3)])
+    world.wait_processed(app, PRODUCTS, 3)
+    world.write(PURCHASES, [Sent(one, timestamp_ms=BEGIN_MS + 1) for one in NOTES])
+    chaos.expect(
+        ENRICHED,
+        [
+            ("2", {"id": 2, "name": "produit2", "price": 13.40}),
+            ("30", {"id": 30, "name": "REF INCONNUE", "price": 1.05}),
+            ("1", {"id": 1, "name": "produit1", "price": 3.40}),
+            ("1", {"id": 1, "name": "produit1", "price": 3.45}),
+        ],
+    )
+    chaos.verify(matches_model(topic=ENRICHED), ONCE)
+
+
+@pytest.mark.scenario("D2")
+@pytest.mark.kafka_cluster("single", "three-mtls")
+def test_a_later_name_applies_to_later_purchases_only(world, chaos):
+    """A product renamed between two purchases: the first keeps the old name, also if it is read after the new one."""
+    create_topics(world.cluster)
+    app = start(world)
+    world.write(PRODUCTS, [product(1), product(1, "renamed", at_ms=1000)])
+    world.wait_processed(app, PRODUCTS, 2)
+    world.write(PURCHASES, [purchase(1, 1.0, at_ms=at_ms) for at_ms in (-1, 0, 999, 1000, 5000)])
+    names = ["REF INCONNUE", "produit1", "produit1", "renamed", "renamed"]
+    chaos.expect(ENRICHED, [("1", {"id": 1, "name": name, "price": 1.0}) for name in names])
+    chaos.verify(matches_model(topic=ENRICHED))
+
+
+@pytest.mark.scenario("D3")
+@pytest.mark.kafka_cluster("single", "three-mtls")
+def test_killed_it_resumes_and_without_its_state_it_restores_it_from_the_changelog(world, chaos):
+    """kill -9 and again: first with the RocksDB store kept, then deleted; the names are still those of the table."""
+    create_topics(world.cluster, partitions=3)
+    app = start(world)
+    world.write(PRODUCTS, [product(1), product(2), product(3)])
+    world.wait_processed(app, PRODUCTS, 3)
+    for round_, forget in enumerate((False, True)):
+        world.write(PURCHASES, [purchase(1 + n % 4, n / 4, at_ms=10 + round_) for n in range(20)])
+        world.wait_committed(app, PRODUCTS)
+        app.kill()
+        if forget:
+            world.forget_state()
+        world.write(PURCHASES, [purchase(1 + n % 4, n / 8, at_ms=20 + round_) for n in range(20)])
+        app.restart()
+        app.wait_ready(timeout_s=WAIT_S)
+    assert app.incarnation == 2
+    chaos.drain()
+    assert expect_of_the_log(chaos) == 80
+    chaos.verify(matches_model(topic=ENRICHED), ONCE)
+
+
+@pytest.mark.scenario("D4")
+@pytest.mark.kafka_cluster("three", "three-mtls")
+def test_each_purchase_comes_out_once_through_kills_of_the_application_and_of_a_broker(world, chaos):
+    """Exactly once under kill -9 of the application and of the output's leader: the output equals the model's."""
+    create_topics(world.cluster, partitions=3)
+    app = start(world)
+    world.write(PRODUCTS, [product(number) for number in range(1, 8)])
+    world.wait_processed(app, PRODUCTS, 7)
+    world.write(PURCHASES, [purchase(n % 10, n / 4, at_ms=1 + n) for n in range(MANY)])
+    world.wait_processed(app, PURCHASES, MANY // 5)
+    with chaos.fault(KillClient("purchases")):
+        assert len(seen(app)) < MANY, "there was nothing left to do when the application was killed"
+    world.wait_processed(app, PURCHASES, len(seen(app)) + MANY // 5)
+    with chaos.fault(Kill(leader(ENRICHED, partition=0))):
+        world.write(PRODUCTS, [])
+    chaos.drain()
+    assert expect_of_the_log(chaos) == MANY
+    chaos.verify(matches_model(topic=ENRICHED), ONCE)
+
+
+@pytest.mark.scenario("D4")
+@pytest.mark.parametrize("guarantee", ["exactly-once", "at-least-once"])
+@pytest.mark.kafka_cluster("single", "three-mtls")
+def test_a_kill_between_output_and_commit_doubles_purchases_at_least_once_and_none_exactly_once(
+    world, chaos, guarantee
+):
+    """Killed when its outputs are in the log and nothing is committed: at-least-once shows each twice, the twin once."""
+    create_topics(world.cluster)
+    app = start(world, STREAM_GUARANTEE=guarantee, STREAM_COMMIT_INTERVAL_S=str(NEVER_S))
+    world.write(PRODUCTS, [product(1), product(2), product(3)])
+    world.wait_processed(app, PRODUCTS, 3)
+    world.write(PURCHASES, [Sent(one, timestamp_ms=BEGIN_MS + 1) for one in NOTES])
+    app.wait_until(
+        lambda: len(chaos.bodies(ENRICHED, isolation="read_uncommitted")) == len(NOTES),
+        "seen with all its outputs in the log",
+        timeout_s=WAIT_S,
+    )
+    app.kill()
+    app.restart()
+    world.wait_processed(app, PURCHASES, 2 * len(NOTES))
+    assert app.stop() == 0
+    chaos.drain()
+    expect_of_the_log(chaos)
+    verdicts = chaos.judge(matches_model(topic=ENRICHED), ONCE)
+    if guarantee == "exactly-once":
+        assert [verdict.status for verdict in verdicts] == [Status.PASS] * 2, verdicts
+        return
+    assert [verdict.status for verdict in verdicts] == [Status.FAIL] * 2, verdicts
+    assert verdicts[1].counts["duplicated"] == len(NOTES)
+    assert (
+        "inputs of its kind" in verdicts[1].witnesses[0].sentence
+        or "input of its kind" in verdicts[1].witnesses[0].sentence
+    )

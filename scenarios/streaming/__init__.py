@@ -1,0 +1,1 @@
+"""What the stream applications share: settings, the lines that they say, their quixstreams application."""

@@ -1,0 +1,43 @@
+"""A quixstreams application by settings, and its run from the first line to the last."""
+
+from typing import Any
+
+from quixstreams import Application
+from quixstreams.kafka import ConnectionConfig
+
+from streaming.lines import processed, say
+from streaming.settings import Settings
+
+POLL_S = 0.1
+TRANSACTION_MS = 60_000
+
+
+def application(settings: Settings) -> Application:
+    """State in RocksDB below the state folder, backed by changelog topics, which are named after the group."""
+    producer: dict[str, Any] = {}
+    if settings.guarantee == "exactly-once":
+        # quixstreams makes up a new id at each start; then the transaction of one that was killed stays open
+        # until its time-out, and readers of committed records wait for it.
+        producer = {
+            "transactional.id": f"{settings.group}-{settings.instance}",
+            "transaction.timeout.ms": TRANSACTION_MS,
+        }
+    return Application(
+        broker_address=ConnectionConfig.from_librdkafka_dict(settings.client),
+        consumer_group=settings.group,
+        auto_offset_reset="earliest",
+        commit_interval=settings.commit_interval_s,
+        state_dir=settings.state_folder,
+        processing_guarantee=settings.guarantee,  # type: ignore[arg-type]  # it refuses others in words
+        consumer_extra_config={"group.instance.id": f"{settings.group}-{settings.instance}"},
+        producer_extra_config=producer,
+        consumer_poll_timeout=POLL_S,
+        on_message_processed=processed,
+    )
+
+
+def run(app: Application) -> None:
+    """Until SIGTERM; then what is under way is committed."""
+    say("startup_complete")
+    app.run()
+    say("shutdown_complete")

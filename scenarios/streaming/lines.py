@@ -1,0 +1,15 @@
+"""What the application says on stdout: one JSON object a line, in the words of Kafka's verifiable clients."""
+
+import json
+import time
+from typing import Any
+
+
+def say(name: str, **fields: Any) -> None:
+    """Print one line; flushed, so that it is there when the application is killed right after."""
+    print(json.dumps({"timestamp": int(time.time() * 1000), "name": name, **fields}), flush=True)
+
+
+def processed(topic: str, partition: int, offset: int) -> None:
+    """The work on one record is done; its results are in the checkpoint that is committed next."""
+    say("process", topic=topic, partition=partition, offset=offset)
