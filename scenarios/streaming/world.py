@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
-from collections.abc import Iterable, Sequence
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from kafkaos.apps.handle import AppHandle
 from kafkaos.cluster import Cluster
@@ -91,6 +95,7 @@ class World:
                 timestamp=one.timestamp_ms,
                 on_delivery=lambda error, _: refused.append(error) if error else None,
             )
+            producer.poll(0)
         left = producer.flush(WAIT_S)
         if left or refused:
             raise AssertionError(f"{left} records of {topic} unacknowledged, refused: {refused[:1]}")
@@ -100,26 +105,51 @@ class World:
         app.wait_event("process", count=count, timeout_s=WAIT_S, where=lambda line: line["topic"] == topic)
 
     def wait_committed(self, app: AppHandle, *topics: str) -> None:
-        """Until the group has committed the ends that these topics have now."""
-        config = {**self.cluster.client_config(), "group.id": self.group, "log_level": 0}
-        consumer = Consumer(config)
-        ends: dict[tuple[str, int], int] = {}
+        """Until the group has committed behind the last record that committed readers find in these topics now."""
+        ends = {
+            (topic, body.partition): body.offset + 1 for topic in topics for body in self.chaos.bodies(topic)
+        }
+        consumer = Consumer({**self.cluster.client_config(), "group.id": self.group, "log_level": 0})
+        places = [TopicPartition(topic, partition) for topic, partition in ends]
+
+        def done() -> bool:
+            committed = consumer.committed(places, timeout=WAIT_S)
+            return all(one.offset >= ends[one.topic, one.partition] for one in committed)
+
         try:
-            for topic in topics:
-                for partition in consumer.list_topics(topic, timeout=WAIT_S).topics[topic].partitions:
-                    place = TopicPartition(topic, partition)
-                    ends[topic, partition] = consumer.get_watermark_offsets(place, timeout=WAIT_S)[1]
-            places = [TopicPartition(topic, partition) for (topic, partition), end in ends.items() if end]
-            app.wait_until(
-                lambda: all(
-                    one.offset >= ends[one.topic, one.partition]
-                    for one in consumer.committed(places, timeout=WAIT_S)
-                ),
-                f"at the end of {', '.join(topics)} with its commits",
-                timeout_s=WAIT_S,
-            )
+            app.wait_until(done, f"at the end of {', '.join(topics)} with its commits", timeout_s=WAIT_S)
         finally:
             consumer.close()
+
+    def wait_repartitioned(self, app: AppHandle, topic: str) -> None:
+        """Until what was read of `topic` came through the repartition topic as well.
+
+        The drain cannot wait for that one: its end is a transaction's marker, behind which nobody commits.
+        """
+        self.wait_committed(app, topic)  # in one transaction with the records of the repartition topic
+        self.wait_committed(app, *self._repartition_topics(topic))
+
+    def _repartition_topics(self, topic: str) -> list[str]:
+        admin = AdminClient({**self.cluster.client_config(), "log_level": 0})
+        known = admin.list_topics(timeout=WAIT_S).topics
+        return [name for name in known if name.startswith(f"repartition__{self.group}--{topic}--")]
+
+    @contextlib.contextmanager
+    def writing(self, topic: str, records: Iterator[Sent], *, every_s: float) -> Iterator[None]:
+        """Write one record after another while the body runs; all are acknowledged when it is left."""
+        over = threading.Event()
+
+        def paced() -> Iterator[Sent]:
+            while not over.wait(every_s):
+                yield next(records)
+
+        with ThreadPoolExecutor(1) as pool:
+            writer = pool.submit(self.write, topic, paced())
+            try:
+                yield
+            finally:
+                over.set()
+            writer.result()
 
     def forget_state(self) -> None:
         """Delete the local state, as a pod without a volume does."""
