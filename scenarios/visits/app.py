@@ -7,7 +7,8 @@ update: a visit that comes late corrects the averages of the later visits that h
 from datetime import datetime
 from typing import Any
 
-from quixstreams import Application, State, StreamingDataFrame
+from quixstreams import Application, State
+from quixstreams.dataframe import StreamingDataFrame
 from streaming.application import application, run
 from streaming.lines import say
 from streaming.settings import Settings

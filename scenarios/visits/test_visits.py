@@ -1,66 +1,13 @@
 """Averages of visits over sliding windows of event time, and what commits do to a reader (E1 to E4)."""
 
-import json
 import random
-from datetime import UTC, datetime, timedelta
 
 import pytest
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
-from streaming.world import WAIT_S, Sent
+from streaming.world import WAIT_S
 
 from kafkaos.checks import matches_model
-from visits.model import Visit, averages
-
-VISITS = "visits"
-LENGTHS_S = {"visits_30s": 30, "visits_1mn": 60, "visits_5mn": 300}
-OUTPUTS = tuple(LENGTHS_S)
-BEGIN = datetime.fromisoformat("2019-03-02T09:21:05.305622+00:00")
-URLS = ["/store/tech/tv", "/store/tech/phone", "/home"]
-
-
-def create_topics(cluster, *, partitions=3):
-    cluster.create_topic(VISITS, partitions=partitions)
-    for name in OUTPUTS:
-        # Outputs carry the time of their event, here of 2019: by their own times they would be old enough to delete.
-        cluster.create_topic(name, partitions=partitions, config={"message.timestamp.type": "LogAppendTime"})
-
-
-def visit(number, url, after_s):
-    at = (BEGIN + timedelta(seconds=after_s)).isoformat().replace("+00:00", "Z")
-    value = {"id": f"{number:032x}", "sourceIp": "42.42.183.75", "url": url, "timestamp": at}
-    return Sent(value, key=url)
-
-
-def some_visits(rng, count, *, begin_s=0.0, late=True):
-    """Visits one after another, some out of order within the grace, a few later than that."""
-    found, now_s = [], begin_s
-    for number in range(count):
-        now_s += rng.choice([0, 0.4, 3, 9, 31])
-        back_s = rng.choice([0, 0, 0, 5, 45, 59.9, *([75, 400] if late else [])])
-        found.append(visit(number, rng.choice(URLS), max(now_s - back_s, 0)))
-    return found
-
-
-def start(world):
-    return world.application("visits.app", name="visits", reads=(VISITS,), writes=OUTPUTS)
-
-
-def in_log(chaos):
-    """The visits in the order of their log; each url is in one partition."""
-    values = [json.loads(body.value) for body in chaos.bodies(VISITS)]
-    return [Visit(value["url"], event_time_ms(value["timestamp"])) for value in values]
-
-
-def event_time_ms(text):
-    since = datetime.fromisoformat(text.replace("Z", "+00:00")) - datetime(1970, 1, 1, tzinfo=UTC)
-    return since // timedelta(milliseconds=1)
-
-
-def expect_of_the_log(chaos):
-    visits = in_log(chaos)
-    for topic, length_s in LENGTHS_S.items():
-        chaos.expect(topic, averages(visits, length_s))
-    return len(visits)
+from visits.pages import VISITS, create_topics, expect_of_the_log, some_visits, start, visit
 
 
 @pytest.mark.scenario("E1")
