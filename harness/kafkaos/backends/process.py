@@ -24,7 +24,7 @@ from kafkaos.backends.java import find_java
 from kafkaos.backends.jvm import Jvm
 from kafkaos.backends.places import locked
 from kafkaos.backends.probe import append_time_ms, send_one
-from kafkaos.backends.processes import Process, Supervisor
+from kafkaos.backends.processes import NodeProcess, Supervisor
 from kafkaos.backends.ready import round_trip, wait_until
 from kafkaos.backends.wires import Wired
 from kafkaos.cluster import ClusterState, Node, Sent
@@ -52,7 +52,13 @@ class ProcessCluster(Administration, Wired):
     backend = "process"
 
     def __init__(
-        self, spec: ClusterSpec, *, supervisor: Supervisor, jvm: Jvm, subnet: network.Subnet, log_folder: Path
+        self,
+        spec: ClusterSpec,
+        *,
+        supervisor: Supervisor,
+        jvm: Jvm | None,
+        subnet: network.Subnet,
+        log_folder: Path,
     ) -> None:
         self._spec = spec
         self._supervisor = supervisor
@@ -60,7 +66,7 @@ class ProcessCluster(Administration, Wired):
         self._subnet = subnet
         self._log_folder = log_folder
         self._nodes = self.plan(spec, subnet)
-        self._processes: dict[int, Process] = {}
+        self._processes: dict[int, NodeProcess] = {}
         self._paused: set[int] = set()
         self._tls: TlsMaterial | None = None
         self._record_cache: Path | None = None
@@ -103,6 +109,8 @@ class ProcessCluster(Administration, Wired):
 
     @property
     def jvm(self) -> Jvm:
+        """What its nodes are started with."""
+        assert self._jvm is not None, "containers bring their own"
         return self._jvm
 
     @property
@@ -238,7 +246,7 @@ class ProcessCluster(Administration, Wired):
             self.log_dirs(node.id),
             cluster_id=self.cluster_id,
             node_id=node.id,
-            checkpoint=kraft.bootstrap_checkpoint(self._jvm),
+            checkpoint=kraft.bootstrap_checkpoint(self.jvm),
         )
 
     def _main_class(self, _node: Node) -> str:
@@ -262,8 +270,12 @@ class ProcessCluster(Administration, Wired):
         """Start a node that does not run; it does not wait until the node is ready."""
         if self.is_running(node_id):
             return
-        node, files = self.node(node_id), self.files(node_id)
-        command = self._jvms.get(node_id, self._jvm).command(
+        self._paused.discard(node_id)
+        self._processes[node_id] = self._spawn(self.node(node_id))
+
+    def _spawn(self, node: Node) -> NodeProcess:
+        files = self.files(node.id)
+        command = self._jvms.get(node.id, self.jvm).command(
             self._main_class(node),
             str(files.properties),
             heap_mb=self.spec.heap_mb,
@@ -273,13 +285,12 @@ class ProcessCluster(Administration, Wired):
         environment = {
             k: v for k, v in os.environ.items() if k not in ("KAFKA_OPTS", "JAVA_TOOL_OPTIONS", "CLASSPATH")
         }
-        self._paused.discard(node_id)
-        self._processes[node_id] = self._supervisor.spawn(
+        return self._supervisor.spawn(
             command,
             name=node.name,
-            log_path=self.log_path(node_id),
+            log_path=self.log_path(node.id),
             cwd=files.folder,
-            env={**environment, **self._environments.get(node_id, {})},
+            env={**environment, **self._environments.get(node.id, {})},
         )
 
     def start_all(self) -> None:
@@ -362,10 +373,10 @@ class ProcessCluster(Administration, Wired):
         return send_one(self._own_config(), topic, client_id=client_id, size_bytes=size_bytes)
 
     def version(self, node_id: int) -> str:
-        return self._jvms[node_id].jars.version if node_id in self._jvms else self._jvm.jars.version
+        return self._jvms[node_id].jars.version if node_id in self._jvms else self.jvm.jars.version
 
     def set_version(self, node_id: int, version: str) -> None:
-        self._jvms[node_id] = Jvm(self._jvm.java, kafka_jars(version))
+        self._jvms[node_id] = Jvm(self.jvm.java, kafka_jars(version))
 
     def pid(self, node_id: int) -> int:
         return self._processes[node_id].pid
@@ -593,14 +604,44 @@ def start_cluster(
 
     SetupFailed tells what the machine lacks.
     """
-    jvm = Jvm(find_java(java_home), kafka_jars(spec.kafka, progress))
     rng = rng or random.Random(os.getpid())
     # A few starts of the old Kafka do not pay for recording its cache.
-    if spec.controllers != "zookeeper":
-        kraft.bootstrap_checkpoint(jvm)
-        _ensure_start_cache(jvm, supervisor, log_folder, progress, rng)
+    if spec.controllers == "zookeeper":
+        jvm = Jvm(find_java(java_home), kafka_jars(spec.kafka, progress))
+    else:
+        jvm = ready_jvm(
+            spec.kafka,
+            java_home=java_home,
+            supervisor=supervisor,
+            log_folder=log_folder,
+            progress=progress,
+            rng=rng,
+        )
     cluster = _make(spec, supervisor, jvm, log_folder, rng)
-    progress(f"starting {spec.name}: {len(cluster.nodes)} JVM(s)")
+    started(cluster, progress)
+    return cluster
+
+
+def ready_jvm(
+    version: str,
+    *,
+    java_home: str | None,
+    supervisor: Supervisor,
+    log_folder: Path,
+    progress: Progress,
+    rng: random.Random | None = None,
+) -> Jvm:
+    """A Java with this Kafka, its checkpoint and its start-up cache, made where they are not there yet."""
+    jvm = Jvm(find_java(java_home), kafka_jars(version, progress))
+    kraft.bootstrap_checkpoint(jvm)
+    _ensure_start_cache(jvm, supervisor, log_folder, progress, rng or random.Random(os.getpid()))
+    return jvm
+
+
+def started(cluster: ProcessCluster, progress: Progress) -> None:
+    """Start a cluster, or leave nothing of it behind."""
+    name = cluster.spec.name
+    progress(f"starting {name}: {len(cluster.nodes)} JVM(s)")
     began = time.monotonic()
     try:
         cluster.prepare()
@@ -608,8 +649,7 @@ def start_cluster(
     except BaseException:
         cluster.close()
         raise
-    progress(f"{spec.name} is ready after {time.monotonic() - began:.1f} s")
-    return cluster
+    progress(f"{name} is ready after {time.monotonic() - began:.1f} s")
 
 
 def _make(

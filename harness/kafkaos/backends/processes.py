@@ -13,7 +13,7 @@ import sys
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from kafkaos.errors import KafkaosError, SetupFailed, WaitExpired
 
@@ -64,6 +64,17 @@ class Process:
     def _set_exited(self, code: int) -> None:
         self.returncode = code
         self._exited.set()
+
+
+class NodeProcess(Protocol):
+    """What a cluster does with the process of a node, wherever it runs."""
+
+    pid: int
+
+    def poll(self) -> int | None: ...
+    def signal(self, number: int) -> bool: ...
+    def wait(self, timeout_s: float) -> int: ...
+    def end(self, grace_s: float) -> int: ...
 
 
 class Supervisor:

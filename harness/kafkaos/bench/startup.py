@@ -21,6 +21,7 @@ from kafkaos.backends.jars import Progress
 from kafkaos.backends.pool import ClusterPool
 from kafkaos.backends.process import ProcessCluster, start_cluster
 from kafkaos.backends.processes import Supervisor
+from kafkaos.backends.start import Setup
 from kafkaos.bench import Table
 from kafkaos.cluster import Node
 from kafkaos.spec import ClusterSpec, load_spec
@@ -73,7 +74,7 @@ class PlainCluster(ProcessCluster):
         return needed
 
     def start(self, node_id: int) -> None:
-        java, jars = self._jvm.java, self._jvm.jars
+        java, jars = self.jvm.java, self.jvm.jars
         command = [
             str(java.executable),
             *("-cp", jars.class_path_option),
@@ -142,7 +143,7 @@ def measure(
 
 def _reused(spec: ClusterSpec, logs: Path, java_home: str | None, runs: int) -> float:
     """What a running cluster costs a test that made one topic; the median, in s."""
-    pool = ClusterPool(logs, java_home=java_home)
+    pool = ClusterPool(logs, setup=Setup(java_home=java_home))
     times = []
     try:
         pool.give_back(pool.take(spec))

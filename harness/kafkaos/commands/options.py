@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
+from kafkaos.backends.names import BACKENDS
+from kafkaos.backends.names import Backend as NamedBackend
 from kafkaos.errors import WrongUse
 from kafkaos.shipped import near
-
-BACKENDS = ("process",)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 JavaHome = Annotated[
@@ -20,8 +20,17 @@ JavaHome = Annotated[
 ]
 Backend = Annotated[str, typer.Option(metavar="NAME", help=f"Where brokers run: {', '.join(BACKENDS)}.")]
 
+Image = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME", help="Of the backend docker; without it the one made by `kafkaos image build`."
+    ),
+]
 
-def check_backend(name: str) -> None:
-    """WrongUse for a backend that there is not."""
-    if name not in BACKENDS:
-        raise WrongUse(f"There is no backend `{name}`{near(name, list(BACKENDS))}")
+
+def check_backend(name: str) -> NamedBackend:
+    """The backend of this name; WrongUse for one that there is not."""
+    for known in BACKENDS:
+        if known == name:
+            return known
+    raise WrongUse(f"There is no backend `{name}`{near(name, list(BACKENDS))}")

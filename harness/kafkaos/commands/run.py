@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from kafkaos.commands.options import Backend, JavaHome, Json, check_backend
+from kafkaos.commands.options import Backend, Image, JavaHome, Json, check_backend
 from kafkaos.commands.scenarios import MAIN_JOB, choose
 from kafkaos.commands.telling import print_json
 from kafkaos.errors import EXIT_HELD, EXIT_UNKNOWN, WrongUse
@@ -43,6 +43,7 @@ def run(  # noqa: PLR0917 (typer passes all by keyword)
     ] = None,
     backend: Backend = "process",
     java_home: JavaHome = None,
+    image: Image = None,
     out: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="For recordings, logs, Allure results (reports/out/TIME-SEED)."),
@@ -63,6 +64,7 @@ def run(  # noqa: PLR0917 (typer passes all by keyword)
         "--kafka-by-command",
         *([f"--kafka-cluster={cluster}"] if cluster else []),
         *([f"--kafka-java-home={java_home}"] if java_home else []),
+        *([f"--kafka-image={image}"] if image else []),
         *([f"--kafka-plan={plan}"] if plan else []),
     ]
     return run_tests([*targets, *settings], seed=seed, out=out, json=json)

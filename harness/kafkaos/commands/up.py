@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kafkaos.commands.options import Backend, JavaHome, check_backend
+from kafkaos.commands.options import Backend, Image, JavaHome, check_backend
 from kafkaos.commands.telling import progress, stderr
 from kafkaos.errors import EXIT_UNKNOWN, WrongUse
 
@@ -25,13 +25,14 @@ if TYPE_CHECKING:
 LOOK_EVERY_S = 0.2
 
 
-def up(
+def up(  # noqa: PLR0917 (typer passes all by keyword)
     context: typer.Context,
     cluster: Annotated[
         str, typer.Argument(help="A shipped cluster, or the path of a cluster file (.toml).")
     ] = "single",
     backend: Backend = "process",
     java_home: JavaHome = None,
+    image: Image = None,
     logs: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Keep the brokers' logs in this folder.")
     ] = None,
@@ -42,22 +43,21 @@ def up(
     KAFKAOS_CLUSTER) and its exit status becomes ours. Without one the cluster stays until Ctrl-C.
     """
     from kafkaos.apps.environment import client_environment
-    from kafkaos.backends.process import start_cluster
     from kafkaos.backends.processes import Supervisor
+    from kafkaos.backends.start import Setup, start, sweep
     from kafkaos.spec import load_spec
 
     command: list[str] | None = context.obj
     if command is not None:
         _check_command(command)
-    check_backend(backend)
+    setup = Setup(check_backend(backend), java_home=java_home, image=image)
     spec = load_spec(cluster)
     log_folder = logs.absolute() if logs else Path(tempfile.mkdtemp(prefix=f"kafkaos-up-{spec.name}-"))
     supervisor = Supervisor()
     try:
         with progress() as tell:
-            running = start_cluster(
-                spec, supervisor=supervisor, log_folder=log_folder, java_home=java_home, progress=tell
-            )
+            sweep(setup)
+            running = start(spec, setup=setup, supervisor=supervisor, log_folder=log_folder, progress=tell)
         try:
             # Beside the keys that they name, so that they end with them.
             environment = client_environment(running, folder=running.client_folder)

@@ -1,0 +1,174 @@
+"""The Docker engine: reached or told why not, one container as a process, and what a dead harness left swept away.
+
+Clean-up is by label: each container and network names its subnet; a subnet whose lock is free has no harness any more.
+So testcontainers' own reaper, an image of its own, is not needed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import docker
+from docker.errors import APIError, DockerException, NotFound
+from docker.models.containers import Container
+
+from kafkaos.backends.places import state_folder, try_lock
+from kafkaos.backends.ready import wait_until
+from kafkaos.errors import SetupFailed, WaitExpired
+
+LABEL = "kafkaos.subnet"
+STATE_LABEL = "kafkaos.state"
+KILL_DEADLINE_S = 30.0
+ENGINE_TIMEOUT_S = 120
+KILLED = 128 + signal.SIGKILL
+
+
+def engine() -> docker.DockerClient:
+    """A client of the engine that answers; SetupFailed, with the way out, where none does."""
+    where = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
+    if not where.startswith("unix://"):
+        raise SetupFailed(
+            f"the Docker engine at {where} is on another machine, with which no folders can be shared: "
+            "unset DOCKER_HOST, or use a client of your own cluster by --kafka-bootstrap"
+        )
+    try:
+        client = docker.from_env(timeout=ENGINE_TIMEOUT_S)
+        client.ping()
+    except DockerException as error:
+        raise SetupFailed(
+            f"no Docker engine answers at {where} ({_why(error)}): start it, or take the backend `process`, "
+            "which needs none"
+        ) from None
+    return client
+
+
+def unavailable() -> str | None:
+    """Why there is no Docker here, in one sentence; None where there is."""
+    try:
+        engine().close()
+    except SetupFailed as failed:
+        return str(failed)
+    return None
+
+
+@contextlib.contextmanager
+def told(what: str) -> Iterator[None]:
+    """The engine's refusals as one sentence, SetupFailed."""
+    try:
+        yield
+    except APIError as error:
+        text = str(error.explanation or error)
+        if "port is already allocated" in text or "address already in use" in text:
+            text = f"{text}; end the program that has the port, or choose another client_port"
+        raise SetupFailed(f"Docker could not {what}: {text}") from None
+    except DockerException as error:
+        raise SetupFailed(f"Docker could not {what}: {_why(error)}") from None
+
+
+class ContainerProcess:
+    """One run of a container, with what a process of the process backend can do."""
+
+    def __init__(self, container: Container, name: str, log_path: Path) -> None:
+        self._container = container
+        self.name = name
+        self.log_path = log_path
+        self.returncode: int | None = None
+        container.reload()
+        self.pid: int = container.attrs["State"]["Pid"]
+        """Of the node's process, as the host numbers it."""
+
+    def poll(self) -> int | None:
+        """The exit status (negative: minus the signal), or None while it runs."""
+        if self.returncode is None:
+            try:
+                self._container.reload()
+            except NotFound:
+                self.returncode = -signal.SIGKILL
+                return self.returncode
+            state: dict[str, Any] = self._container.attrs["State"]
+            if not state["Running"]:
+                code = int(state["ExitCode"])
+                self.returncode = -signal.SIGKILL if code == KILLED else code
+        return self.returncode
+
+    def signal(self, number: int) -> bool:
+        """Send a signal to the node; False if it had already ended."""
+        if self.poll() is not None:
+            return False
+        try:
+            self._container.kill(signal=signal.Signals(number).name)
+        except APIError as error:
+            if self.poll() is not None:
+                return False
+            raise SetupFailed(f"Docker could not signal {self.name}: {error.explanation}") from None
+        return True
+
+    def wait(self, timeout_s: float) -> int:
+        """Wait for the end; WaitExpired after `timeout_s` seconds."""
+        wait_until(lambda: self.poll() is not None, timeout_s=timeout_s, what=f"{self.name} has ended")
+        assert self.returncode is not None
+        return self.returncode
+
+    def end(self, grace_s: float) -> int:
+        """SIGTERM, then SIGKILL after `grace_s` seconds."""
+        self.signal(signal.SIGCONT)
+        self.signal(signal.SIGTERM)
+        try:
+            return self.wait(grace_s)
+        except WaitExpired:
+            self.signal(signal.SIGKILL)
+            return self.wait(KILL_DEADLINE_S)
+
+
+def sweep(client: docker.DockerClient) -> list[str]:
+    """Remove containers and networks whose harness is gone; their names."""
+    removed = []
+    mine: dict[str, Any] = {"label": f"{STATE_LABEL}={state_folder()}"}
+    things: list[Any] = [*client.containers.list(all=True, filters=mine), *client.networks.list(filters=mine)]
+    for thing in things:
+        labels = thing.labels if isinstance(thing, Container) else thing.attrs["Labels"]
+        lock = try_lock(state_folder() / f"subnet-{labels[LABEL]}.lock")
+        if lock is None:
+            continue
+        try:
+            remove(thing)
+            removed.append(str(thing.name))
+        finally:
+            os.close(lock)
+    return removed
+
+
+def remove(thing: Any) -> None:
+    """Remove a container, running or not, or a network; one that is gone is fine."""
+    deadline_s = time.monotonic() + KILL_DEADLINE_S
+    while True:
+        try:
+            thing.remove(**({"force": True, "v": True} if isinstance(thing, Container) else {}))
+        except NotFound:
+            return
+        except APIError as error:
+            # Another remover is at it, or a container of the network is just ending.
+            if error.status_code not in (403, 409) or time.monotonic() > deadline_s:
+                raise SetupFailed(f"Docker could not remove {thing.name}: {error.explanation}") from None
+            time.sleep(0.05)
+        else:
+            return
+
+
+def _why(error: BaseException) -> str:
+    """The innermost reason: the engine's client wraps it several times."""
+    text = str(error)
+    for sign in ("FileNotFoundError", "PermissionError", "ConnectionRefusedError"):
+        if sign in text:
+            return {
+                "FileNotFoundError": "there is no such socket",
+                "PermissionError": "this user may not use it",
+                "ConnectionRefusedError": "nobody listens",
+            }[sign]
+    return text.splitlines()[0][:200] if text else type(error).__name__

@@ -1,0 +1,7 @@
+"""The backends by name; nothing else, so that telling their names costs no import of what they need."""
+
+from typing import Literal, get_args
+
+Backend = Literal["process", "docker"]
+BACKENDS: tuple[Backend, ...] = get_args(Backend)
+DEFAULT_BACKEND: Backend = "process"
