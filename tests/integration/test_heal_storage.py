@@ -44,18 +44,17 @@ def test_after_kill_9_and_heal_no_mount_process_or_folder_is_left(tmp_path: Path
     state, run = tmp_path / "state", tmp_path / "out" / "run-1"
     run.mkdir(parents=True)
     environment = {**os.environ, "KAFKAOS_STATE": str(state)}
-    harness = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-c", HARNESS, str(run)], env=environment, stdout=subprocess.PIPE, text=True
-    )
-    try:
-        assert harness.stdout is not None
-        told = json.loads(harness.stdout.readline())
-        assert len(mounts_below(str(state))) == 3
-        if "warden" in victims:
-            os.kill(told["warden"], signal.SIGKILL)
-    finally:
-        harness.kill()
-        harness.wait(DEADLINE_S)
+    ) as harness:
+        try:
+            assert harness.stdout is not None
+            told = json.loads(harness.stdout.readline())
+            assert len(mounts_below(str(state))) == 3
+            if "warden" in victims:
+                os.kill(told["warden"], signal.SIGKILL)
+        finally:
+            harness.kill()
     for pid in told.values():
         wait_until(lambda pid=pid: not _lives(pid), timeout_s=DEADLINE_S, what=f"process {pid} is gone")
 

@@ -27,6 +27,7 @@ from kafkaos.faults.kill import Kill
 from kafkaos.faults.kill_all import KillAll
 from kafkaos.faults.limits import MemoryPressure, Quota, RecordTooLarge, TooManyConnections
 from kafkaos.faults.members import ExceedPollInterval, FenceStaticMember, RebalanceStorm, SlowConsumer
+from kafkaos.faults.missing_certificate import MissingClientCertificate
 from kafkaos.faults.pause import Pause
 from kafkaos.faults.plan import AnyOf, Hold, Parallel, Plan, Repeat, Serial, Step, Trigger, plan_from_json
 from kafkaos.faults.rate import Rate
@@ -36,6 +37,7 @@ from kafkaos.faults.restart import Restart
 from kafkaos.faults.ring import Ring
 from kafkaos.faults.rolling_restart import RollingRestart
 from kafkaos.faults.shrink_isr import ShrinkIsr
+from kafkaos.faults.slow_disk import SlowDisk
 from kafkaos.faults.stop import Stop
 from kafkaos.faults.undo import heal_pending
 from kafkaos.faults.upgrade import MixedVersions, RollingUpgrade
@@ -73,6 +75,7 @@ __all__ = [
     "KillClient",
     "KillWithFullBuffers",
     "MemoryPressure",
+    "MissingClientCertificate",
     "MixedVersions",
     "Parallel",
     "Pause",
@@ -95,6 +98,7 @@ __all__ = [
     "Serial",
     "ShrinkIsr",
     "SlowConsumer",
+    "SlowDisk",
     "Step",
     "Stop",
     "TooManyConnections",

@@ -32,6 +32,7 @@ from kafkaos.faults.kill import Kill
 from kafkaos.faults.kill_all import KillAll
 from kafkaos.faults.limits import MemoryPressure, Quota, RecordTooLarge, TooManyConnections
 from kafkaos.faults.members import ExceedPollInterval, FenceStaticMember, RebalanceStorm, SlowConsumer
+from kafkaos.faults.missing_certificate import MissingClientCertificate
 from kafkaos.faults.pause import Pause
 from kafkaos.faults.rate import Rate
 from kafkaos.faults.reassign import Reassign
@@ -40,6 +41,7 @@ from kafkaos.faults.restart import Restart
 from kafkaos.faults.ring import Ring
 from kafkaos.faults.rolling_restart import RollingRestart
 from kafkaos.faults.shrink_isr import ShrinkIsr
+from kafkaos.faults.slow_disk import SlowDisk
 from kafkaos.faults.stop import Stop
 from kafkaos.faults.upgrade import MixedVersions, RollingUpgrade
 from kafkaos.faults.values import build, lookup
@@ -68,6 +70,7 @@ registry: dict[str, type[Fault]] = {
             ZombieProducer,
         ),
         *(Quota, RecordTooLarge, TooManyConnections, MemoryPressure, RollingUpgrade, MixedVersions),
+        *(SlowDisk, MissingClientCertificate),
         *(KillClient, PauseClient),
         *(Cut, Isolate, Ring, CutClients, Delay, Rate, Reset, HalfOpen),
     )

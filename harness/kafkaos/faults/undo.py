@@ -104,8 +104,8 @@ def _unhinder_client(world: World, undo: Undo) -> None:
 def _reconfigure_client(world: World, undo: Undo) -> None:
     client = world.clients[undo.facts["name"]]
     assert isinstance(client, Reconfigurable)
-    client.reconfigure(undo.facts["properties"])
-    client.restart()
+    if client.reconfigure(undo.facts["properties"]) != undo.facts["properties"]:
+        client.restart()
 
 
 def _end_client(world: World, undo: Undo) -> None:
