@@ -153,6 +153,7 @@ CASES = [
     Case(MixedVersions(roles.broker(1)), ("set_version",), OLDER),
     Case(RollingUpgrade(), ("set_version",), OLDER),
     Case(DiskFull(roles.leader(TOPIC)), ("kafkaos.faults.disk.fill",), STORAGE),
+    Case(DiskFull(roles.controller()), ("kafkaos.faults.disk.fill",), STORAGE),
     Case(FailLogDir(roles.broker(2)), ("kafkaos.backends.mounts.make_read_only",), STORAGE),
     Case(TruncateTail(roles.leader(TOPIC), TOPIC), ("kafkaos.faults.damage.truncate",), STORAGE),
     Case(FlipBit(roles.follower(TOPIC), TOPIC), ("kafkaos.faults.damage.flip",), STORAGE),

@@ -26,7 +26,7 @@ def unable_to_mount() -> str | None:
                 f"a small file system cannot be mounted here ({os.strerror(error.errno or 0)}): it needs root"
             )
         except AttributeError:
-            return "a small file system can be mounted on Linux only"
+            return "nothing can be mounted here: it needs Linux"
         detach_below(folder)
     return None
 

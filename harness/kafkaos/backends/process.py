@@ -236,7 +236,7 @@ class ProcessCluster(Administration, Wired):
             reader = None if self.spec.links == "none" else node.id
             files.hosts.write_text(kraft.hosts_lines(self._nodes, self._subnet, reader=reader))
             kraft.write_properties(files.properties, self._server_properties(node))
-            if self.spec.disk_mb is not None and node.is_broker:
+            if self.spec.disk_mb is not None:
                 for folder in self.log_dirs(node.id):
                     mounts.small_disk(folder, size_mb=self.spec.disk_mb)
             self._format(node)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Final
@@ -29,7 +30,8 @@ class DiskFull:
     """The file system of a log directory has no byte left: appends get a real ENOSPC.
 
     Only for a cluster whose file says `disk_mb`: the machine's own disk is never filled. A broker that loses its
-    only log directory, or the one with its metadata (0), ends; healing frees the disk and starts it again.
+    only log directory, or the one with its metadata (0), ends; healing frees the disk and starts it again. With a
+    controller as target the metadata quorum is full.
     """
 
     name: ClassVar = "disk-full"
@@ -85,6 +87,8 @@ class FailLogDir:
         reason = _no_log_dirs(cluster)
         if reason is None and self.log_dir >= cluster.spec.log_dirs:
             reason = f"cluster {cluster.spec.name} has no log directory {self.log_dir}: give it log_dirs = 2"
+        if reason is None and os.geteuid() == 0:  # file modes do not bind root, a read-only mount does
+            reason = mounts.unable_to_mount()
         return reason
 
     def inject(self, world: World) -> Injection:
@@ -128,7 +132,7 @@ def _aim(fault: str, target: NodeTarget, log_dir: int, undo_kind: str, world: Wo
         folders = cluster.log_dirs(node_id)
         if not 0 <= log_dir < len(folders):
             raise WrongUse(f"{cluster.node(node_id).name} has no log directory {log_dir}, but {len(folders)}")
-        if cluster.offline_log_dirs(node_id):
+        if _offline(cluster, node_id):
             raise SetupFailed(
                 f"{cluster.node(node_id).name} has a failed log directory already: heal it first"
             )
@@ -166,7 +170,7 @@ def _gave_up(world: World, injection: Injection, signs: str, *, timeout_s: float
 def _offline(cluster: HasLogDirs, node_id: int) -> list[Path]:
     try:
         return list(cluster.offline_log_dirs(node_id))
-    except OSError:  # it is ending
+    except OSError:  # it is ending, or a controller, which tells nobody
         return []
 
 

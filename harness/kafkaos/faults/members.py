@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import ClassVar, Final
 
@@ -209,8 +209,7 @@ class FenceStaticMember:
         if member.group_instance_id is None or member.group_instance_id != twin.group_instance_id:
             raise WrongUse(f"{self.client} and {self.twin} need the same group_instance_id")
         injection = aim_at_client(self.name, self.client, world, RESTART_CLIENT, restart=True)
-        ended = (note_client(world, END_CLIENT, self.twin), *injection.undo)
-        injection = Injection(**{**vars(injection), "undo": ended})
+        injection = replace(injection, undo=(note_client(world, END_CLIENT, self.twin), *injection.undo))
         with undone_on_error(world, injection.undo):
             if not until(lambda: member.assigned or None, timeout_s=JOINED_DEADLINE_S):
                 raise SetupFailed(f"client {self.client} has no partition: wait until it has")
