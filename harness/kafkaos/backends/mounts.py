@@ -9,7 +9,7 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-from kafkaos.backends.warden import detach_below, mounts_below
+from kafkaos.backends.warden import detach_below, mount_table, mounts_below
 from kafkaos.errors import SetupFailed
 
 _MS_RDONLY, _MS_REMOUNT, _MS_BIND = 1, 32, 4096
@@ -55,11 +55,9 @@ def make_read_only(folder: Path) -> None:
 
 def make_writable(folder: Path) -> bool:
     """Undo `make_read_only`; False where there was nothing to undo."""
-    for line in Path("/proc/self/mountinfo").read_text().splitlines():
-        fields = line.split()
-        if fields[4] == str(folder) and "ro" in fields[5].split(","):
-            detach_one(folder)
-            return True
+    if any(path == str(folder) and "ro" in options for path, options in mount_table()):
+        detach_one(folder)
+        return True
     if folder.exists() and not folder.stat().st_mode & 0o200:
         folder.chmod(0o700)
         return True

@@ -139,15 +139,23 @@ class Warden:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def mounts_below(folder: str) -> list[str]:
-    """What is mounted at or below a folder, the innermost first; empty where the kernel does not tell."""
+def mount_table() -> list[tuple[str, list[str]]]:
+    """Each mount of this machine: where, with which options; empty where the kernel does not tell."""
     try:
         with open("/proc/self/mountinfo", "rb") as table:  # noqa: PTH123
-            points = [line.split()[4] for line in table]
+            rows = [line.split() for line in table]
     except OSError:
         return []
     # The kernel writes a space in a path as an octal number.
-    paths = [os.fsdecode(point.decode("unicode_escape").encode("latin-1")) for point in points]
+    return [
+        (os.fsdecode(row[4].decode("unicode_escape").encode("latin-1")), row[5].decode().split(","))
+        for row in rows
+    ]
+
+
+def mounts_below(folder: str) -> list[str]:
+    """What is mounted at or below a folder, the innermost first."""
+    paths = [path for path, _ in mount_table()]
     return [path for path in reversed(paths) if path == folder or path.startswith(folder + os.sep)]
 
 
