@@ -283,20 +283,22 @@ class TellsTime(Protocol):
 
 
 @dataclass(frozen=True)
-class Sent:
-    """What became of one record that a cluster was asked to take."""
+class Offered:
+    """What a leader made of a record that it could not take."""
 
-    error: str | None
-    """Kafka's name of the error; None if it was acknowledged."""
-    throttled_ms: int = 0
-    """The longest that a broker told the client to wait."""
+    error: str
+    """Kafka's name of the first thing that was wrong with it."""
+    throttled_ms: int
+    """How long the client was told to wait."""
 
 
 @runtime_checkable
 class Probed(Protocol):
-    """Can be asked to take one record, as a client of any id would."""
+    """Can be offered a record as by a client of any id, to see what its leader makes of it; none is ever appended."""
 
-    def send_one(self, topic: str, *, client_id: str, size_bytes: int = 100) -> Sent: ...
+    def offer(self, topic: str, partition: int, *, client_id: str, size_bytes: int) -> Offered | None:
+        """None where no leader answered."""
+        ...
 
 
 @runtime_checkable

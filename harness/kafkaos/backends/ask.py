@@ -25,16 +25,24 @@ with warnings.catch_warnings():
 
 
 NO_TOPIC_ID = uuid.UUID(int=0)
+OBSERVER = "kafkaos-observer"
 
 
-def ask(address: str, request: Any, *, timeout_s: float, tls: ssl.SSLContext | None = None) -> Any:
+def ask(
+    address: str,
+    request: Any,
+    *,
+    timeout_s: float,
+    tls: ssl.SSLContext | None = None,
+    client_id: str = OBSERVER,
+) -> Any:
     """One request, one response. OSError (time-outs included) when that broker does not answer."""
     host, _, port = address.rpartition(":")
     with (
         socket.create_connection((host, int(port)), timeout_s) as plain,
         _secured(plain, host, timeout_s, tls) as connection,
     ):
-        return _answer(connection, address, request)
+        return _answer(connection, address, request, client_id)
 
 
 def probe(address: tuple[str, int], *, timeout_s: float, tls: ssl.SSLContext | None, host: str) -> LinkProbe:
@@ -68,8 +76,8 @@ def _secured(
         yield connection
 
 
-def _answer(connection: socket.socket, address: str, request: Any) -> Any:
-    protocol = KafkaProtocol(client_id="kafkaos-observer")
+def _answer(connection: socket.socket, address: str, request: Any, client_id: str = OBSERVER) -> Any:
+    protocol = KafkaProtocol(client_id=client_id)
     protocol.send_request(request)
     connection.sendall(protocol.send_bytes())
     while True:

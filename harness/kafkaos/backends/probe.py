@@ -1,17 +1,24 @@
-"""One record sent to a cluster, to see what it makes of it: taken or refused, throttled, stamped with what time."""
+"""One record offered to a cluster, to see what it makes of it: refused, throttled, stamped with what time."""
 
 from __future__ import annotations
 
+import ssl
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
 from confluent_kafka import KafkaError, Message, Producer
 
-from kafkaos.cluster import Sent
+from kafkaos.backends.ask import ask
+from kafkaos.cluster import Offered
 from kafkaos.errors import KafkaosError
 
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", DeprecationWarning)
+    from kafka.protocol.producer import ProduceRequest
+    from kafka.record.default_records import DefaultRecordBatchBuilder
+
 DEADLINE_S = 15.0
-LARGEST_BYTES = 100 << 20
 
 
 def append_time_ms(config: Mapping[str, str], topic: str) -> int:
@@ -34,20 +41,29 @@ def append_time_ms(config: Mapping[str, str], topic: str) -> int:
     return stamped[0]
 
 
-def send_one(config: Mapping[str, str], topic: str, *, client_id: str, size_bytes: int) -> Sent:
-    """Send one record as a client of this id; what became of it, and how long brokers told the client to wait."""
-    errors: list[str | None] = []
-    throttled_ms = [0]
+def offer(
+    address: str, topic: str, partition: int, *, client_id: str, size_bytes: int, tls: ssl.SSLContext | None
+) -> Offered:
+    """Offer one record with a wrong checksum to a leader: its bytes count, its size is looked at, it is never appended.
 
-    def delivered(error: KafkaError | None, _: Message) -> None:
-        errors.append(None if error is None else error.name())
-
-    def throttled(event: Any) -> None:
-        throttled_ms.append(round(event.throttle_time * 1000))
-
-    more = {"client.id": client_id, "message.max.bytes": LARGEST_BYTES, "throttle_cb": throttled}
-    _send({**config, **more}, topic, bytes(size_bytes), on_delivery=delivered)
-    return Sent(errors[0] if errors else "_TIMED_OUT", max(throttled_ms))
+    OSError where that broker does not answer.
+    """
+    builder = DefaultRecordBatchBuilder(2, 0, False, -1, -1, -1, size_bytes + 1000)
+    builder.append(0, 0, None, bytes(size_bytes), [])
+    batch = bytearray(builder.build())
+    batch[DefaultRecordBatchBuilder.CRC_OFFSET] ^= 0xFF
+    kind = ProduceRequest.TopicProduceData
+    data = kind.PartitionProduceData(index=partition, records=bytes(batch), version=9)
+    request = ProduceRequest(
+        version=9,
+        transactional_id=None,
+        acks=1,
+        timeout_ms=int(DEADLINE_S * 1000),
+        topic_data=[kind(name=topic, partition_data=[data], version=9)],
+    )
+    answer = ask(address, request, timeout_s=DEADLINE_S, tls=tls, client_id=client_id)
+    code = answer.responses[0].partition_responses[0].error_code
+    return Offered(KafkaError(code).name(), answer.throttle_time_ms)
 
 
 def _send(config: Mapping[str, Any], topic: str, value: bytes, *, on_delivery: Any) -> None:

@@ -23,11 +23,11 @@ from kafkaos.backends.jars import Progress, kafka_jars
 from kafkaos.backends.java import find_java
 from kafkaos.backends.jvm import Jvm
 from kafkaos.backends.places import locked
-from kafkaos.backends.probe import append_time_ms, send_one
+from kafkaos.backends.probe import append_time_ms, offer
 from kafkaos.backends.processes import NodeProcess, Supervisor
 from kafkaos.backends.ready import round_trip, wait_until
 from kafkaos.backends.wires import Wired
-from kafkaos.cluster import ClusterState, Node, Sent
+from kafkaos.cluster import ClusterState, Node, Offered
 from kafkaos.errors import KafkaosError, SetupFailed, WaitExpired, WrongUse
 from kafkaos.spec import ClusterSpec
 from kafkaos.tls.material import TlsMaterial, issue
@@ -369,8 +369,17 @@ class ProcessCluster(Administration, Wired):
             self.create_topic(topic, replicas=[node_id], config={"message.timestamp.type": "LogAppendTime"})
         return append_time_ms(self._own_config(), topic)
 
-    def send_one(self, topic: str, *, client_id: str, size_bytes: int = 100) -> Sent:
-        return send_one(self._own_config(), topic, client_id=client_id, size_bytes=size_bytes)
+    def offer(self, topic: str, partition: int, *, client_id: str, size_bytes: int) -> Offered | None:
+        state = self.observe([topic]).partition(topic, partition)
+        if state is None or state.leader is None:
+            return None
+        try:
+            return offer(
+                self.direct_address(state.leader), topic, partition,
+                client_id=client_id, size_bytes=size_bytes, tls=self._observer_tls,
+            )  # fmt: skip
+        except OSError:
+            return None
 
     def version(self, node_id: int) -> str:
         return self._jvms[node_id].jars.version if node_id in self._jvms else self.jvm.jars.version

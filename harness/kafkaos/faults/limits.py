@@ -33,6 +33,7 @@ RELEASE_CONNECTIONS: Final = "release-connections"
 GIVE_MEMORY_BACK: Final = "give-memory-back"
 MAX_CONNECTIONS: Final = "listener.name.client.max.connections"
 CONNECT_TIMEOUT_S: Final = 2.0
+PROBE_BYTES: Final = 100
 _GC_PAUSE: Final = re.compile(r"GC\(\d+\) Pause .*\((\d+)M\)")
 _held: dict[str, list[socket.socket]] = {}
 
@@ -46,9 +47,10 @@ class Quota:
     title: ClassVar = "a client id may send or fetch only so many bytes a second"
     client: str
     topic: str
-    """Where a probe of the same client id is sent to, for the evidence."""
+    """At the leader of its partition a record of the same client id is offered, for the evidence."""
     produce_bytes_per_s: float | None = None
     fetch_bytes_per_s: float | None = None
+    partition: int = 0
 
     def __post_init__(self) -> None:
         if not self._limits():
@@ -91,7 +93,8 @@ class Quota:
         assert isinstance(cluster, Probed)
 
         def throttled() -> int | None:
-            return cluster.send_one(self.topic, client_id=self.client).throttled_ms or None
+            offered = cluster.offer(self.topic, self.partition, client_id=self.client, size_bytes=PROBE_BYTES)
+            return (offered is not None and offered.throttled_ms) or None
 
         waited_ms = until(throttled, timeout_s=timeout_s)
         if waited_ms is None:
@@ -150,12 +153,14 @@ class RecordTooLarge:
         assert isinstance(cluster, Probed)
 
         def refused() -> bool | None:
-            sent = cluster.send_one(self.topic, client_id="kafkaos-probe", size_bytes=self.max_bytes + 100)
-            return sent.error == "MSG_SIZE_TOO_LARGE" or None
+            offered = cluster.offer(self.topic, 0, client_id="kafkaos-probe", size_bytes=self.max_bytes)
+            return (offered is not None and offered.error == "MSG_SIZE_TOO_LARGE") or None
 
         if not until(refused, timeout_s=timeout_s):
             return None
-        told = f"{injection.told} refused a record of {self.max_bytes + 100} bytes (MSG_SIZE_TOO_LARGE)"
+        told = (
+            f"{injection.told} refused a record of {self.max_bytes} bytes and its batch (MSG_SIZE_TOO_LARGE)"
+        )
         return Evidence(told=told, facts=dict(injection.facts))
 
     def heal(self, world: World, injection: Injection) -> None:
