@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from kafkaos.backends.mounts import mounts_below, unable_to_mount
+from kafkaos.backends.mounts import mounts_below, remove_folder, unable_to_mount
 from kafkaos.backends.ready import wait_until
 
 DEADLINE_S = 120
@@ -39,10 +39,13 @@ signal.pause()
 
 @pytest.mark.skipif(unable_to_mount() is not None, reason=str(unable_to_mount()))
 @pytest.mark.parametrize("victims", ["harness", "warden and harness"])
-def test_after_kill_9_and_heal_no_mount_process_or_folder_is_left(tmp_path: Path, victims: str) -> None:
+def test_after_kill_9_and_heal_no_mount_process_or_folder_is_left(
+    tmp_path: Path, victims: str, request: pytest.FixtureRequest
+) -> None:
     """A full tmpfs and a read-only mount are gone after `kafkaos heal`, also when the warden was killed with it."""
     state, run = tmp_path / "state", tmp_path / "out" / "run-1"
     run.mkdir(parents=True)
+    request.addfinalizer(lambda: remove_folder(state))  # whatever fails here, nothing stays mounted
     environment = {**os.environ, "KAFKAOS_STATE": str(state)}
     with subprocess.Popen(
         [sys.executable, "-c", HARNESS, str(run)], env=environment, stdout=subprocess.PIPE, text=True

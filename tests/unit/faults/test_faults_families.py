@@ -125,10 +125,13 @@ def test_files_that_a_killed_harness_left_are_healed(tmp_path: Path, kind: str, 
 
 
 @pytest.mark.skipif(mounts.unable_to_mount() is not None, reason=str(mounts.unable_to_mount()))
-def test_a_folder_is_removed_with_all_that_is_mounted_in_it(tmp_path: Path) -> None:
+def test_a_folder_is_removed_with_all_that_is_mounted_in_it(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     """A small disk is really small, a read-only folder refuses root too, and both go with the folder around them."""
     folder = tmp_path / "with space"
     disk = folder / "disk"
+    request.addfinalizer(lambda: mounts.remove_folder(tmp_path))  # whatever fails here, nothing stays mounted
     mounts.small_disk(disk, size_mb=1)
     with pytest.raises(OSError, match="No space left"):
         (disk / "large").write_bytes(bytes(2 << 20))
