@@ -51,10 +51,12 @@ class Link:
 class Pipe:
     """The bytes of one connection in one direction, from the socket `source` to the socket `sink`."""
 
-    __slots__ = ("eof", "link", "queue", "queued_bytes", "sink", "source", "timer_s")
+    __slots__ = ("eof", "link", "opened", "queue", "queued_bytes", "sink", "source", "timer_s")
 
-    def __init__(self, link: Link, source: int, sink: int) -> None:
+    def __init__(self, link: Link, source: int, sink: int, *, opened: Link) -> None:
         self.link = link
+        self.opened = opened
+        """The link in whose direction the connection was opened."""
         self.source = source
         self.sink = sink
         self.queue: deque[tuple[float, memoryview]] = deque()
