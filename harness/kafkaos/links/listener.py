@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import struct
+import time
 from typing import Any
 
 from kafkaos.links.flows import Link
 
 BACKLOG = 1024
+FILL_DEADLINE_S = 0.5
+"""The filler is in the queue within microseconds; a moment later on a busy machine."""
+TCP_INFO_BYTES, UNACKED_OFFSET = 104, 24
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 """For SO_LINGER: closing sends RST."""
 
@@ -34,6 +39,15 @@ class Listener:
         filler.setblocking(False)
         filler.connect_ex(self.address)
         self.fillers.append(filler)
+        deadline_s = time.monotonic() + FILL_DEADLINE_S
+        while not self.queued and time.monotonic() < deadline_s:
+            os.sched_yield()
+
+    @property
+    def queued(self) -> int:
+        """How many connections wait to be accepted (of a listening socket `tcpi_unacked` says that)."""
+        info = self.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, TCP_INFO_BYTES)
+        return int(struct.unpack_from("I", info, UNACKED_OFFSET)[0])
 
     def open(self) -> None:
         self.socket.listen(BACKLOG)
