@@ -7,10 +7,27 @@ from library_state import assert_in_database
 from library_traffic import calling, mixed
 from library_world import wait_for
 
-from kafkaos.checks import bounded_rereading, no_acknowledged_loss, no_phantom, offsets_agree, reader_order
+from kafkaos.checks import (
+    at_least_once,
+    bounded_rereading,
+    commits_follow_work,
+    no_acknowledged_loss,
+    no_phantom,
+    offsets_agree,
+    reader_order,
+)
 from kafkaos.faults import Kill, KillClient
 from kafkaos.faults.roles import any_broker
 
+SAFE = (
+    no_acknowledged_loss,
+    no_phantom,
+    offsets_agree,
+    reader_order,
+    commits_follow_work,
+    at_least_once,
+    bounded_rereading,
+)
 EVENTS = int(os.environ.get("KAFKAOS_LIBRARY_EVENTS", "10000"))
 JOIN_S = 180 + EVENTS / 50
 
@@ -48,7 +65,7 @@ def test_each_accepted_event_reaches_the_database_through_kills_of_broker_consum
     wait_for(lambda: not owed(), "all that was stored is sent")
     accepted = {event.event_id for event in callers.accepted}
     wait_for(lambda: accepted <= entered(books), "every accepted event in the database", timeout_s=JOIN_S)
-    chaos.verify(no_acknowledged_loss, no_phantom, offsets_agree, reader_order, bounded_rereading)
+    chaos.verify(*SAFE)
     assert_in_database(callers, books)
     assert len(accepted) == EVENTS
     effects = [event["effect"] for event in consumer.events("process")]

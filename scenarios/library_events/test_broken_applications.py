@@ -25,12 +25,10 @@ def test_not_storing_a_failed_send_is_found_as_an_accepted_event_that_is_lost(
         callers.send(update(7, 0))
         with chaos.fault(KillAll()):
             callers.send(lost)
-        callers.send(update(7, 2))
     (verdict,) = chaos.judge(no_acknowledged_loss)
     assert verdict.status is Status.FAIL
-    assert [(witness.client, witness.value) for witness in verdict.witnesses] == [
-        ("http-callers", foreign_value(lost.key, lost.body))
-    ]
+    assert {witness.client for witness in verdict.witnesses} == {"http-callers"}
+    assert foreign_value(lost.key, lost.body) in {witness.value for witness in verdict.witnesses}
 
 
 @pytest.mark.scenario("B3")
