@@ -43,10 +43,10 @@ def databases(chaos) -> Callable[[str], Database]:
     return lambda name: SqliteDatabase(chaos.folder / f"{name}.db")
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def each_database(request) -> Callable[[str], Database]:
-    """Makes databases of the one kind in one test, of the other in the next."""
-    if request.param == "sqlite":
+@pytest.fixture
+def either_database(request, kafka_cluster) -> Callable[[str], Database]:
+    """SQLite on plain clusters, PostgreSQL on those with TLS: a run of all has both, and each only once."""
+    if kafka_cluster.spec.security == "plain":
         return request.getfixturevalue("databases")
     server = request.getfixturevalue("postgres")
     return lambda name: server.database()  # noqa: ARG005 (a server numbers its databases)

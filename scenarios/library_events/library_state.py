@@ -14,7 +14,7 @@ from library_traffic import Callers
 def assert_in_database(callers: Callers, database: Database) -> None:
     """Every accepted event took effect once, of each library event the last update stands, and nothing else does."""
     entered = {row["event_id"] for row in database.rows("SELECT event_id FROM processed_event")}
-    missing = [event for event in callers.accepted if event.event_id not in entered]
+    missing = [event for event in callers.events if event.event_id not in entered]
     assert not missing, f"{len(missing)} accepted events are not in the database; the first is {missing[0]}"
     rows = database.rows("SELECT library_event_id, library_event_type, book_name FROM library_event")
     given = {int(row["library_event_id"]): row["book_name"] for row in rows}
@@ -23,7 +23,7 @@ def assert_in_database(callers: Callers, database: Database) -> None:
     assert not wrong, (
         f"{len(wrong)} library events do not hold their last update; the first: {_first(wrong, expected)}"
     )
-    without_id = Counter(event.book_name for event in callers.accepted if event.library_event_id is None)
+    without_id = Counter(event.book_name for event in callers.events if event.library_event_id is None)
     made = Counter(name for number, name in given.items() if number not in expected)
     assert made == without_id, f"NEW events that are not there once: {_first(dict(made - without_id), {})}"
 

@@ -110,11 +110,16 @@ class Callers:
             thread.join(WAIT_S)
         self._recorder.close()
 
+    @property
+    def events(self) -> list[Event]:
+        """What was accepted, each once, in the order of its first acceptance."""
+        return list({event.event_id: event for event in self.accepted}.values())
+
     def last_of_each(self) -> dict[int, str]:
         """The book name that each library event with an id had when its last event was accepted."""
         return {
             event.library_event_id: event.book_name
-            for event in self.accepted
+            for event in self.events
             if event.library_event_id is not None
         }
 
@@ -149,13 +154,16 @@ class Callers:
         return True
 
 
-def mixed(count: int, *, callers: int, ids: int = 20) -> list[list[Event]]:
-    """`count` events in all: every fifth a NEW one, the others updates of `ids` library events that a caller has."""
+def mixed(count: int, *, callers: int, stage: int = 0, ids: int = 20) -> list[list[Event]]:
+    """`count` events in all: every fifth a NEW one, the others updates of `ids` library events that a caller has.
+
+    Each `stage` has events and library events of its own, so that a scenario has some left for its next fault.
+    """
     lines: list[list[Event]] = [[] for _ in range(callers)]
-    for number in range(count):
+    for number in range(stage * count, (stage + 1) * count):
         caller, place = number % callers, number // callers
-        is_new = place % 5 == 0
-        lines[caller].append(new(number) if is_new else update(1 + caller * ids + place % ids, number))
+        first_id = 1 + (stage * callers + caller) * ids
+        lines[caller].append(new(number) if place % 5 == 0 else update(first_id + place % ids, number))
     return lines
 
 

@@ -29,11 +29,11 @@ def test_accepted_events_survive_too_few_replicas_a_dead_cluster_and_kills_betwe
     producer = library.producer(sends, database_timeout_s=60)
     library.consumer(books, ack_mode="batch", batch_max=500)
     with calling(chaos, producer) as callers:
-        callers.start(mixed(EVENTS, callers=16))
+        callers.start(mixed(EVENTS // 2, callers=16))
         callers.wait_accepted(500)
         with library.refusing():
             producer.wait_event("event_stored", count=5, timeout_s=WAIT_S)
-        hit = killed_between_the_steps(chaos, producer, sends)
+        hit = killed_between_the_steps(chaos, producer, sends, callers)
         producer.wait_ready()
         callers.join(timeout_s=JOIN_S)
 
@@ -55,13 +55,14 @@ def test_accepted_events_survive_too_few_replicas_a_dead_cluster_and_kills_betwe
     tell(accepted=EVENTS, stored_as_retry=len(stored), replayed=len(stored), answers=dict(callers.answers))
 
 
-def killed_between_the_steps(chaos, producer, sends):
+def killed_between_the_steps(chaos, producer, sends, callers):
     """First between failing and storing, where nobody was told 2xx, then between sending again and SUCCESS.
 
     A locked database holds the service up at each step. Returns the ids of the events that the first kill hit.
     """
     with contextlib.ExitStack() as dead:
         with chaos.fault(KillAll()):
+            callers.start(mixed(EVENTS // 2, callers=16, stage=1))
             stored = len(producer.events("event_stored"))
             producer.wait_event("event_stored", count=stored + 5, timeout_s=WAIT_S)
             with sends.held("failed_send"):
@@ -93,11 +94,11 @@ def ids(database, query):
 @pytest.mark.scenario("B1")
 @pytest.mark.kafka_cluster("single", "single-mtls")
 def test_a_failed_send_is_stored_retry_answered_2xx_and_marked_success_by_the_scheduler(
-    library, each_database, chaos
+    library, either_database, chaos
 ):
     """Cluster down: RETRY is stored when the 2xx is there; cluster up: it turns SUCCESS, and the record is there."""
     library.topic()
-    sends = each_database("sends")
+    sends = either_database("sends")
     producer = library.producer(sends)
     event = update(7, 1)
     with calling(chaos, producer) as callers, chaos.fault(KillAll()):

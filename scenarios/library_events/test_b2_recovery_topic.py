@@ -8,6 +8,7 @@ from kafkaos.checks import no_acknowledged_loss, no_phantom, offsets_agree
 from kafkaos.faults import KillAll, KillClient
 
 RECOVERY_TOPIC = "library-events.RECOVERY"
+EVENTS = 1000
 
 
 @pytest.mark.scenario("B2")
@@ -24,7 +25,7 @@ def test_accepted_events_survive_by_the_recovery_topic(library, databases, chaos
         send_timeout_ms=1000,
     )
     with calling(chaos, producer) as callers:
-        callers.start(mixed(2000, callers=8))
+        callers.start(mixed(EVENTS // 2, callers=8))
         callers.wait_accepted(100)
         with library.refusing():
             producer.wait_event("event_stored", count=10, timeout_s=WAIT_S)
@@ -34,6 +35,7 @@ def test_accepted_events_survive_by_the_recovery_topic(library, databases, chaos
                 pass
             producer.wait_ready()
         with chaos.fault(KillAll()):
+            callers.start(mixed(EVENTS // 2, callers=8, stage=1))
             wait_for(lambda: callers.answers[503], "an event that is refused because nothing can keep it")
         callers.join(timeout_s=180)
 
@@ -48,4 +50,6 @@ def test_accepted_events_survive_by_the_recovery_topic(library, databases, chaos
     told = chaos.bodies(TOPIC)
     ids = {dict(body.headers)["event-id"].decode() for body in told}
     assert {event.event_id for event in callers.accepted} <= ids
-    tell(accepted=2000, stored_as_retry=len(owed()), replayed=len(replayed()), answers=dict(callers.answers))
+    tell(
+        accepted=EVENTS, stored_as_retry=len(owed()), replayed=len(replayed()), answers=dict(callers.answers)
+    )

@@ -10,10 +10,10 @@ from kafkaos.faults import KillClient
 
 @pytest.mark.scenario("B4")
 @pytest.mark.kafka_cluster("single", "three-mtls")
-def test_three_listeners_in_one_process_have_one_partition_each(library, each_database, chaos):
+def test_three_listeners_in_one_process_have_one_partition_each(library, either_database, chaos):
     """Each listener owns one partition and works its records off in order, before a kill -9 and after it."""
     library.topic()
-    books = each_database("books")
+    books = either_database("books")
     consumer = library.consumer(books, concurrency=3, recovery="database")
 
     def owners():

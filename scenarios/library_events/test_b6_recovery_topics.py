@@ -21,11 +21,11 @@ def headers(body):
 @pytest.mark.scenario("B6")
 @pytest.mark.kafka_cluster("single", "three-mtls")
 def test_a_failure_goes_to_its_topic_with_its_story_and_comes_back_when_the_listener_is_on(
-    library, each_database, chaos
+    library, either_database, chaos
 ):
     """To .RETRY what may pass, to .DLT a null id and a bad payload, all with headers; the listener brings it home."""
     library.topic()
-    books = each_database("books")
+    books = either_database("books")
     settings = {"retryable": {"IntegrityError", "OperationalError"}, "backoff_retries": 1}
     consumer = library.consumer(books, retry_listener=False, **settings)
     hurt = update(999, 1)

@@ -13,10 +13,10 @@ RECORDS = "SELECT topic, kafka_partition, kafka_offset, status, exception FROM f
 
 @pytest.mark.scenario("B7")
 @pytest.mark.kafka_cluster("single", "three-mtls")
-def test_failure_records_are_replayed_to_success_or_are_dead(library, each_database, chaos):
+def test_failure_records_are_replayed_to_success_or_are_dead(library, either_database, chaos):
     """A refused record is RETRY, over a kill -9, until the scheduler makes it SUCCESS; a bad payload is DEAD."""
     library.topic()
-    books = each_database("books")
+    books = either_database("books")
     consumer = library.consumer(
         books, recovery="database", retryable={"IntegrityError", "OperationalError"}, backoff_retries=1
     )

@@ -12,10 +12,12 @@ SAFE = (no_acknowledged_loss, no_phantom, offsets_agree, reader_order)
 
 @pytest.mark.scenario("B8")
 @pytest.mark.kafka_cluster("single", "single-mtls")
-def test_a_test_waits_for_the_assignment_then_sends_then_waits_for_the_effect(library, each_database, chaos):
+def test_a_test_waits_for_the_assignment_then_sends_then_waits_for_the_effect(
+    library, either_database, chaos
+):
     """All partitions are assigned before anything is sent, and the row in the database is awaited with a deadline."""
     library.topic()
-    sends, books = each_database("sends"), each_database("books")
+    sends, books = either_database("sends"), either_database("books")
     producer, consumer = library.producer(sends), library.consumer(books)
     assigned = consumer.wait_event(
         "partitions_assigned", timeout_s=WAIT_S, where=lambda event: len(event["partitions"]) == 3

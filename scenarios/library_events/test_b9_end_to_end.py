@@ -44,9 +44,10 @@ def test_each_accepted_event_reaches_the_database_through_kills_of_broker_consum
     producer = library.producer(sends)
     consumer = library.consumer(books, concurrency=3, ack_mode="batch", batch_max=200)
     with calling(chaos, producer) as callers:
-        callers.start(mixed(EVENTS, callers=16))
+        callers.start(mixed(EVENTS // 2, callers=16))
         callers.wait_accepted(EVENTS // 20)
         with chaos.fault(Kill(any_broker())):
+            callers.start(mixed(EVENTS // 2, callers=16, stage=1))
             callers.wait_accepted(len(callers.accepted) + EVENTS // 50)
         with chaos.fault(KillClient("consumer")):
             callers.wait_accepted(len(callers.accepted) + EVENTS // 50)
