@@ -10,13 +10,14 @@ import polars as pl
 from kafkaos.checks import views
 from kafkaos.checks.fates import classify
 from kafkaos.checks.guarantee import broke, held, not_applicable, unknown
+from kafkaos.checks.seen import ByPartition, Seen
 from kafkaos.checks.story import at, first_rows, witness
 from kafkaos.checks.verdict import Verdict, plural
 from kafkaos.history import Recording
 
 
 @dataclass(frozen=True, kw_only=True)
-class NoAcknowledgedLoss:
+class NoAcknowledgedLoss(ByPartition):
     """A missing record is *lost* if the final reader passed it or reached the high watermark, else unseen.
 
     Exempt are records below the log's start (retention) and, in the topics named in `compacted`, records
@@ -35,15 +36,9 @@ class NoAcknowledgedLoss:
 
     compacted: tuple[str, ...] = ()
 
-    def judge(self, recording: Recording) -> Verdict:
+    def look(self, recording: Recording) -> Seen:
         acked = views.acknowledged(recording)
         extents = views.extents(recording)
-        if views.sends(recording).is_empty():
-            return not_applicable(self, "Nothing was sent, so nothing could be lost.")
-        if acked.is_empty():
-            return unknown(self, "No send was acknowledged, so nothing could be lost.")
-        if extents.is_empty():
-            return unknown(self, "No final reader looked at the log, so no loss could be seen.")
         missing = _missing(acked, views.log(recording))
         missing = self._without_compacted(missing, views.log(recording))
         missing = classify(missing, extents)
@@ -51,29 +46,46 @@ class NoAcknowledgedLoss:
         hidden = self._without_compacted(hidden, views.log(recording))
         lost = pl.concat([missing.filter(pl.col("fate") == "lost"), hidden], how="diagonal")
         unseen = missing.filter(pl.col("fate") == "unseen")
-        counts: dict[str, int | float] = {
-            "acknowledged": acked.height,
-            "lost": lost.height,
-            "unseen": unseen.height,
-            "below_log_start": missing.filter(pl.col("fate") == "exempt").height,
-        }
-        if lost.height:
+        return Seen(
+            counts={
+                "sent": views.sends(recording).height,
+                "acknowledged": acked.height,
+                "lost": lost.height,
+                "unseen": unseen.height,
+                "below_log_start": missing.filter(pl.col("fate") == "exempt").height,
+            },
+            most={"partitions_looked_at": extents.height},
+            told={
+                "lost": [witness(recording, _lost(row), row) for row in first_rows(lost, "invoked_ns")],
+                "unseen": [witness(recording, _unseen(row), row) for row in first_rows(unseen, "invoked_ns")],
+            },
+        )
+
+    def conclude(self, seen: Seen) -> Verdict:
+        counts, acked = seen.all_counts(), seen.counts["acknowledged"]
+        if not seen.counts["sent"]:
+            return not_applicable(self, "Nothing was sent, so nothing could be lost.")
+        if not acked:
+            return unknown(self, "No send was acknowledged, so nothing could be lost.", counts)
+        if not seen.most["partitions_looked_at"]:
+            return unknown(self, "No final reader looked at the log, so no loss could be seen.")
+        if lost := seen.counts["lost"]:
             return broke(
                 self,
-                f"{plural(lost.height, 'acknowledged record')} of {acked.height:,} "
-                f"{'is' if lost.height == 1 else 'are'} not in the log at the end.",
+                f"{plural(lost, 'acknowledged record')} of {acked:,} {'is' if lost == 1 else 'are'} "
+                "not in the log at the end.",
                 counts,
-                [witness(recording, _lost(row), row) for row in first_rows(lost, "invoked_ns")],
+                seen.witnesses("lost"),
             )
-        if unseen.height:
+        if unseen := seen.counts["unseen"]:
             return unknown(
                 self,
-                f"{plural(unseen.height, 'acknowledged record')} of {acked.height:,} may be in the log: "
+                f"{plural(unseen, 'acknowledged record')} of {acked:,} may be in the log: "
                 "the final reader did not get there.",
                 counts,
-                [witness(recording, _unseen(row), row) for row in first_rows(unseen, "invoked_ns")],
+                seen.witnesses("unseen"),
             )
-        return held(self, f"All {plural(acked.height, 'acknowledged record')} are accounted for.", counts)
+        return held(self, f"All {plural(acked, 'acknowledged record')} are accounted for.", counts)
 
     def _without_compacted(self, missing: pl.DataFrame, log: pl.DataFrame) -> pl.DataFrame:
         if not self.compacted or missing.is_empty():

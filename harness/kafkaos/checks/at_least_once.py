@@ -9,6 +9,7 @@ import polars as pl
 
 from kafkaos.checks import views
 from kafkaos.checks.guarantee import broke, held, not_applicable, unknown
+from kafkaos.checks.seen import ByPartition, Seen
 from kafkaos.checks.story import at, first_rows, witness
 from kafkaos.checks.transactions import HERE, numbered
 from kafkaos.checks.verdict import Verdict, plural
@@ -17,7 +18,7 @@ from kafkaos.history import Recording
 
 
 @dataclass(frozen=True, kw_only=True)
-class AtLeastOnce:
+class AtLeastOnce(ByPartition):
     """Judged for each group that did any work, in the partitions that it was assigned or given, from its first
     position on. Work is what `process` rows tell; of a group without any, its deliveries are its work.
 
@@ -30,40 +31,48 @@ class AtLeastOnce:
     title: ClassVar[str] = "Every acknowledged record is processed by each group"
     mutations: ClassVar[tuple[str, ...]] = ("leave_out_work",)
 
-    def judge(self, recording: Recording) -> Verdict:
+    def look(self, recording: Recording) -> Seen:
         work = worked(recording)
         acked = views.acknowledged(recording)
-        if work.is_empty():
-            return not_applicable(self, "No work of a group was recorded.")
-        if acked.is_empty():
-            return not_applicable(self, "No send was acknowledged.")
         owed = _owed(recording, acked)
         done = numbered(work.drop_nulls("value")).select("group", *HERE).unique()
         missing = numbered(owed).join(done, on=["group", *HERE], how="anti")
         missing = missing.join(_furthest(recording, work), on=GROUP_PLACE, how="left")
         left_out = missing.filter(pl.col("offset") < pl.col("furthest"))
-        waiting = missing.height - left_out.height
-        counts: dict[str, int | float] = {
-            "groups": work["group"].n_unique(),
-            "owed": owed.height,
-            "left_out": left_out.height,
-            "waiting": waiting,
-        }
-        if left_out.height:
+        rows = first_rows(left_out, "invoked_ns")
+        return Seen(
+            counts={
+                "work": work.height,
+                "acknowledged": acked.height,
+                "owed": owed.height,
+                "left_out": left_out.height,
+                "waiting": missing.height - left_out.height,
+            },
+            most={"groups": work["group"].n_unique()},
+            told={"left_out": [witness(recording, _sentence(row), row) for row in rows]},
+        )
+
+    def conclude(self, seen: Seen) -> Verdict:
+        counts, owed, left_out = seen.all_counts(), seen.counts["owed"], seen.counts["left_out"]
+        if not seen.counts["work"]:
+            return not_applicable(self, "No work of a group was recorded.")
+        if not seen.counts["acknowledged"]:
+            return not_applicable(self, "No send was acknowledged.")
+        if left_out:
             return broke(
                 self,
-                f"{plural(left_out.height, 'record')} of {owed.height:,} {'was' if left_out.height == 1 else 'were'} "
+                f"{plural(left_out, 'record')} of {owed:,} {'was' if left_out == 1 else 'were'} "
                 "left out by a group.",
                 counts,
-                [witness(recording, _sentence(row), row) for row in first_rows(left_out, "invoked_ns")],
+                seen.witnesses("left_out"),
             )
-        if owed.is_empty():
+        if not owed:
             return unknown(self, "No acknowledged record lies where a group worked.", counts)
-        if waiting:
+        if waiting := seen.counts["waiting"]:
             return unknown(
-                self, f"{plural(waiting, 'record')} of {owed.height:,} had not been processed yet.", counts
+                self, f"{plural(waiting, 'record')} of {owed:,} had not been processed yet.", counts
             )
-        return held(self, f"All {plural(owed.height, 'record')} were processed by their groups.", counts)
+        return held(self, f"{plural(owed, 'record')}, all processed by their groups.", counts)
 
 
 def _owed(recording: Recording, acked: pl.DataFrame) -> pl.DataFrame:

@@ -10,16 +10,17 @@ import polars as pl
 
 from kafkaos.checks import views
 from kafkaos.checks.guarantee import broke, held, not_applicable, unknown
-from kafkaos.checks.story import NS_PER_S, faults, since_start_s, witness
+from kafkaos.checks.seen import ByPartition, Seen
+from kafkaos.checks.story import NS_PER_S, faults, since_start_s, without_rows, witness
 from kafkaos.checks.verdict import WITNESSES_MAX, Verdict, Witness
-from kafkaos.checks.waits import Waits, waits
+from kafkaos.checks.waits import Times, Waits, waits
 from kafkaos.history import Recording
 
 _PROCESS = ["client", "incarnation"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Available:
+class Available(ByPartition):
     """No wait longer than `within_s`: for any acknowledgement while sends are outstanding, and, for each
     group, for any delivery while acknowledged records of its partitions are not delivered.
 
@@ -33,24 +34,32 @@ class Available:
 
     within_s: float = 30.0
 
-    def judge(self, recording: Recording) -> Verdict:
+    def look(self, recording: Recording) -> Seen:
         sent = views.sends(recording)
         acked = sent.filter(pl.col("outcome") == "ok")
-        if sent.is_empty():
+        return Seen(
+            counts={"sent": sent.height, "acknowledged": acked.height},
+            arrays=_send_times(recording, sent, acked) | _delivery_times(recording),
+            run=without_rows(recording),
+        )
+
+    def conclude(self, seen: Seen) -> Verdict:
+        assert seen.run is not None
+        if not seen.counts["sent"]:
             return not_applicable(self, "Nothing was sent, so availability was not observed.")
-        found = {"an acknowledgement": _send_waits(recording, sent, acked)}
-        found |= {f"a delivery to {name}": wait for name, wait in _delivery_waits(recording).items()}
-        counts = _windows(recording, found)
-        counts["acknowledged"] = acked.height
+        found = {"an acknowledgement": _send_waits(seen.arrays)}
+        found |= {f"a delivery to {name}": wait for name, wait in _delivery_waits(seen.arrays).items()}
+        counts = _windows(seen.run, found)
+        counts["acknowledged"] = seen.counts["acknowledged"]
         longest = max(wait.longest_ns() for wait in found.values()) / NS_PER_S
         if longest > self.within_s:
             return broke(
                 self,
                 f"Clients waited up to {longest:.3f} s, the limit is {self.within_s:g} s.",
                 counts,
-                self._witnesses(recording, found),
+                self._witnesses(seen.run, found),
             )
-        if acked.is_empty():
+        if not seen.counts["acknowledged"]:
             return unknown(
                 self, "No send was acknowledged, and not long enough tried to call it down.", counts
             )
@@ -71,50 +80,95 @@ class Available:
         return [one for _, one in told[:WITNESSES_MAX]]
 
 
-def _send_waits(recording: Recording, sent: pl.DataFrame, acked: pl.DataFrame) -> Waits:
-    lifetimes = recording.rows.group_by(_PROCESS).agg(
-        last_ns=pl.max_horizontal(pl.col("invoked_ns").max(), pl.col("completed_ns").max())
+def lifetimes(recording: Recording) -> pl.DataFrame:
+    """When each incarnation of a client was last heard of."""
+    return recording.derive(
+        "lifetimes",
+        lambda: recording.rows.group_by(_PROCESS).agg(
+            last_ns=pl.max_horizontal(pl.col("invoked_ns").max(), pl.col("completed_ns").max())
+        ),
     )
+
+
+def _send_times(recording: Recording, sent: pl.DataFrame, acked: pl.DataFrame) -> dict[str, Times]:
+    """When sends began, when they were over however they ended, and when acknowledgements came."""
     if sent["completed_ns"].null_count():
-        sent = sent.join(lifetimes, on=_PROCESS).with_columns(
-            completed_ns=pl.coalesce("completed_ns", "last_ns")
+        sent = sent.join(lifetimes(recording), on=_PROCESS, how="left").with_columns(
+            completed_ns=pl.coalesce("completed_ns", "last_ns", "invoked_ns")
         )
-    done = sent["completed_ns"].to_numpy()
-    return waits(
-        begun=sent["invoked_ns"].to_numpy(),
-        done=done,
-        came=acked["completed_ns"].drop_nulls().to_numpy(),
-        end_ns=int(done.max()),
-    )
+    return {
+        "begun": sent["invoked_ns"].to_numpy(),
+        "done": sent["completed_ns"].to_numpy(),
+        "came": acked["completed_ns"].drop_nulls().to_numpy(),
+    }
 
 
-def _delivery_waits(recording: Recording) -> dict[str, Waits]:
-    """Of each group, or reader without one: awaited is what was acknowledged from where it began."""
+def _send_waits(times: dict[str, Times]) -> Waits:
+    done = times["done"]
+    return waits(begun=times["begun"], done=done, came=times["came"], end_ns=int(done.max()))
+
+
+def _delivery_times(recording: Recording) -> dict[str, Times]:
+    """Of each group, or reader without one: from when records were owed to it, when each of them was given
+    (-1: never), when deliveries came, and its first and last row. Owed is what was acknowledged from where it began.
+    """
     who = pl.coalesce(pl.col("group").cast(pl.String), pl.col("client").cast(pl.String))
     reads = views.reads(recording)
-    had = pl.concat([reads, views.of_op(recording, "assign")], how="diagonal").with_columns(who=who)
-    owners = had.select("who", "place").unique().drop_nulls()
+    had = pl.concat([reads.select("group", "client", "place"), _assigned(recording)]).drop_nulls("place")
     awaited = views.acknowledged(recording).drop_nulls(["place", "promised_ns"])
+    awaited = awaited.select("place", "offset", "value", "promised_ns")
     if (log := views.log(recording)).height:  # nobody can be given what was lost
-        awaited = awaited.join(log, on=["place", "value"], how="semi")
-    found = {}
-    for (name,), mine in reads.with_columns(who=who).group_by("who"):
-        places = owners.filter(pl.col("who") == name).select("place")
+        awaited = awaited.join(log.select("place", "value"), on=["place", "value"], how="semi")
+    found: dict[str, Times] = {}
+    spans = _spans(recording, who)
+    for (name,), owned in had.with_columns(who=who).group_by("who"):
+        mine = reads.filter(who == name).select("place", "value", "offset", "invoked_ns")
         begins = mine.group_by("place").agg(first_offset=pl.col("offset").min())
         owed = (
-            awaited.join(places, on="place", how="semi")
+            awaited.join(owned.select("place").unique(), on="place", how="semi")
             .join(begins, on="place", how="left")
             .filter((pl.col("offset") >= pl.col("first_offset")).fill_null(True))
             .select("place", "value", "promised_ns")
         )
         first = mine.group_by("place", "value").agg(given_ns=pl.col("invoked_ns").min())
-        rows = recording.rows.filter(who == name)["invoked_ns"]
-        begin, end = int(rows.min()), int(rows.max())  # type: ignore[arg-type]
-        owed = owed.join(first, on=["place", "value"], how="left").filter(pl.col("promised_ns") <= end)
-        begun = np.maximum(owed["promised_ns"].to_numpy(), begin)
-        given = owed["given_ns"].fill_null(end).to_numpy()
-        came = mine["invoked_ns"].to_numpy()
-        found[str(name)] = waits(begun=begun, done=np.maximum(given, begun), came=came, end_ns=end)
+        owed = owed.join(first, on=["place", "value"], how="left")
+        found |= {
+            f"{name}\towed": owed["promised_ns"].to_numpy(),
+            f"{name}\tgiven": owed["given_ns"].fill_null(-1).to_numpy(),
+            f"{name}\tcame": mine["invoked_ns"].to_numpy(),
+            f"{name}\tspan": np.array(spans[str(name)], dtype=np.int64),
+        }
+    return found
+
+
+def _assigned(recording: Recording) -> pl.DataFrame:
+    return views.of_op(recording, "assign").select("group", "client", "place")
+
+
+def _spans(recording: Recording, who: pl.Expr) -> dict[str, tuple[int, int]]:
+    """The first and the last row of each group, or reader without one."""
+
+    def compute() -> dict[str, tuple[int, int]]:
+        at = pl.col("invoked_ns")
+        table = recording.rows.group_by("group", "client").agg(first=at.min(), last=at.max())
+        table = table.with_columns(who=who).group_by("who").agg(pl.col("first").min(), pl.col("last").max())
+        return {name: (first, last) for name, first, last in table.iter_rows()}
+
+    return recording.derive("spans", compute)
+
+
+def _delivery_waits(times: dict[str, Times]) -> dict[str, Waits]:
+    found = {}
+    for name in (key.removesuffix("\tspan") for key in times if key.endswith("\tspan")):
+        came, span = times[f"{name}\tcame"], times[f"{name}\tspan"]
+        if not len(came):
+            continue
+        begin, end = int(span.min()), int(span.max())
+        owed, given = times[f"{name}\towed"], times[f"{name}\tgiven"]
+        in_time = owed <= end
+        begun, given = np.maximum(owed[in_time], begin), given[in_time]
+        given = np.where(given < 0, end, given)
+        found[name] = waits(begun=begun, done=np.maximum(given, begun), came=came, end_ns=end)
     return found
 
 

@@ -9,6 +9,7 @@ import polars as pl
 
 from kafkaos.checks import views
 from kafkaos.checks.guarantee import broke, held, not_applicable, unknown
+from kafkaos.checks.seen import ByPartition, Seen
 from kafkaos.checks.story import first_rows, witness
 from kafkaos.checks.transactions import OWNER, transactions
 from kafkaos.checks.verdict import Verdict, plural
@@ -19,7 +20,7 @@ _NEVER_NS = (1 << 63) - 1
 
 
 @dataclass(frozen=True, kw_only=True)
-class CommitsFollowWork:
+class CommitsFollowWork(ByPartition):
     """Only commits that were confirmed count. Work is what `process` rows tell; of a group without any, its
     deliveries are its work.
 
@@ -34,29 +35,42 @@ class CommitsFollowWork:
     title: ClassVar[str] = "Offsets are committed after the work, and do not fall"
     mutations: ClassVar[tuple[str, ...]] = ("commit_ahead", "commit_an_unprocessed_record", "commit_falls")
 
-    def judge(self, recording: Recording) -> Verdict:
+    def look(self, recording: Recording) -> Seen:
         commits = _commits(recording)
-        counts: dict[str, int | float] = {"commits": commits.height, "ahead": 0, "fallen": 0}
-        if commits.is_empty():
-            return not_applicable(self, "No offset commit of a group was confirmed.")
         work = worked(recording)
         fallen = _fallen(recording, commits)
-        ahead = _ahead(recording, commits, work)
-        counts |= {"ahead": ahead.height, "fallen": fallen.height}
-        if ahead.height or fallen.height:
-            parts = [f"{plural(ahead.height, 'commit')} ahead of the work"] * bool(ahead.height)
-            parts += [f"{plural(fallen.height, 'commit')} below an earlier one"] * bool(fallen.height)
-            told = [
-                witness(recording, _ahead_sentence(row), _of(row)) for row in first_rows(ahead, "invoked_ns")
-            ]
-            told += [
-                witness(recording, _fallen_sentence(row), _of(row))
-                for row in first_rows(fallen, "invoked_ns")
-            ]
-            return broke(self, f"Commits did not follow the work: {' and '.join(parts)}.", counts, told)
-        if work.is_empty():
+        ahead = _ahead(recording, commits, work) if commits.height else commits
+        return Seen(
+            counts={
+                "commits": commits.height,
+                "ahead": ahead.height,
+                "fallen": fallen.height,
+                "work": work.height,
+            },
+            told={
+                "ahead": [
+                    witness(recording, _ahead_sentence(row), _of(row))
+                    for row in first_rows(ahead, "invoked_ns")
+                ],
+                "fallen": [
+                    witness(recording, _fallen_sentence(row), _of(row))
+                    for row in first_rows(fallen, "invoked_ns")
+                ],
+            },
+        )
+
+    def conclude(self, seen: Seen) -> Verdict:
+        counts, ahead, fallen = seen.all_counts(), seen.counts["ahead"], seen.counts["fallen"]
+        if not seen.counts["commits"]:
+            return not_applicable(self, "No offset commit of a group was confirmed.")
+        if ahead or fallen:
+            parts = [f"{plural(ahead, 'commit')} ahead of the work"] * bool(ahead)
+            parts += [f"{plural(fallen, 'commit')} below an earlier one"] * bool(fallen)
+            told = f"Commits did not follow the work: {' and '.join(parts)}."
+            return broke(self, told, counts, seen.witnesses("ahead", "fallen"))
+        if not seen.counts["work"]:
             return unknown(self, "No work of a group that committed was recorded, only its commits.", counts)
-        return held(self, f"{plural(commits.height, 'commit')}, none ahead of the work.", counts)
+        return held(self, f"{plural(seen.counts['commits'], 'commit')}, none ahead of the work.", counts)
 
 
 def _commits(recording: Recording) -> pl.DataFrame:

@@ -9,13 +9,14 @@ import polars as pl
 
 from kafkaos.checks import views
 from kafkaos.checks.guarantee import broke, held, not_applicable
+from kafkaos.checks.seen import ByPartition, Seen
 from kafkaos.checks.story import first_rows, witness
 from kafkaos.checks.verdict import Verdict, plural
 from kafkaos.history import Recording
 
 
 @dataclass(frozen=True, kw_only=True)
-class NoDuplicates:
+class NoDuplicates(ByPartition):
     """Offsets of a value are counted over the log and all readers; reading one offset again is no duplicate.
 
     A value that was sent n times may be there n times. With `unknown_may_repeat` (a producer without
@@ -28,13 +29,11 @@ class NoDuplicates:
 
     unknown_may_repeat: bool = False
 
-    def judge(self, recording: Recording) -> Verdict:
+    def look(self, recording: Recording) -> Seen:
         seen = pl.concat(
             table.filter(~pl.col("corrupt")).select("topic", "place", "partition", "offset", "value")
             for table in (views.finals(recording), views.reads(recording))
         ).drop_nulls(["value", "place", "offset"])
-        if seen.is_empty():
-            return not_applicable(self, "No record was read, so no duplicate could be seen.")
         here = [pl.col("topic").to_physical().alias("topic_number"), pl.col("value")]
         spread = seen.group_by(here).agg(
             low=pl.col("offset").min(),
@@ -45,17 +44,25 @@ class NoDuplicates:
         several = spread.filter(
             (pl.col("low") != pl.col("high")) | (pl.col("first_place") != pl.col("last_place"))
         ).select("topic_number", "value")
-        counts: dict[str, int | float] = {"values": spread.height, "duplicated": 0}
         doubled = self._beyond_sent(recording, seen, several) if several.height else seen.clear()
-        counts["duplicated"] = doubled.height
-        if doubled.is_empty():
-            return held(self, f"Each of {plural(spread.height, 'record')} is at one offset.", counts)
+        rows = first_rows(doubled, "invoked_ns", "value") if doubled.height else []
+        return Seen(
+            counts={"values": spread.height, "duplicated": doubled.height},
+            told={"twice": [witness(recording, _twice(row), row) for row in rows]},
+        )
+
+    def conclude(self, seen: Seen) -> Verdict:
+        counts, values, doubled = seen.all_counts(), seen.counts["values"], seen.counts["duplicated"]
+        if not values:
+            return not_applicable(self, "No record was read, so no duplicate could be seen.")
+        if not doubled:
+            return held(self, f"{plural(values, 'record')}, each at one offset.", counts)
         return broke(
             self,
-            f"{plural(doubled.height, 'record')} of {spread.height:,} "
-            f"{'is' if doubled.height == 1 else 'are'} in the log more than once.",
+            f"{plural(doubled, 'record')} of {values:,} {'is' if doubled == 1 else 'are'} "
+            "in the log more than once.",
             counts,
-            [witness(recording, _twice(row), row) for row in first_rows(doubled, "invoked_ns", "value")],
+            seen.witnesses("twice"),
         )
 
     def _beyond_sent(self, recording: Recording, seen: pl.DataFrame, several: pl.DataFrame) -> pl.DataFrame:

@@ -9,6 +9,7 @@ import polars as pl
 
 from kafkaos.checks import views
 from kafkaos.checks.guarantee import broke, held, not_applicable, unknown
+from kafkaos.checks.seen import ByPartition, Seen
 from kafkaos.checks.story import at, first_rows, witness
 from kafkaos.checks.transactions import HERE, numbered
 from kafkaos.checks.verdict import Verdict, plural
@@ -19,7 +20,7 @@ _LINE = [*_READER, "sender", "sender_incarnation"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class KeyOrder:
+class KeyOrder(ByPartition):
     """Judged for each group, and each reader without one, by the first delivery of each record.
 
     Broken where a record is first read before another of its key that one producer had sent earlier (program
@@ -32,18 +33,11 @@ class KeyOrder:
     title: ClassVar[str] = "The records of a key are read in the order sent"
     mutations: ClassVar[tuple[str, ...]] = ("swap_reads_of_a_key", "swap_reads_of_two_senders")
 
-    def judge(self, recording: Recording) -> Verdict:
+    def look(self, recording: Recording) -> Seen:
         sent = views.acknowledged(recording).drop_nulls("key")
         reads = views.reads(recording).filter(~pl.col("corrupt")).drop_nulls("value")
-        if sent.is_empty():
-            return not_applicable(self, "No record with a key was acknowledged.")
-        if reads.is_empty():
-            return not_applicable(self, "No reader was given a record.")
         lines = _first_deliveries(sent, reads)
-        counts: dict[str, int | float] = {"deliveries": lines.height, "fallen": 0}
-        if lines.is_empty():
-            return unknown(self, "No reader was given a record with a key that was acknowledged.", counts)
-        counts["keys"] = lines.select(pl.struct("topic_number", "key").n_unique()).item()
+        keys = lines.select(pl.struct("topic_number", "key").n_unique()).item()
         fallen = (
             lines.with_columns(
                 after_row=pl.col("sent_row").cum_max().shift().over(_LINE),
@@ -56,22 +50,35 @@ class KeyOrder:
             )
             .filter(pl.col("program") | pl.col("real"))
         )
-        counts["fallen"] = fallen.height
-        if fallen.is_empty():
-            return held(
-                self,
-                f"{plural(lines.height, 'delivery', 'deliveries')} of {counts['keys']:,} keys in the order sent.",
-                counts,
-            )
+        rows = first_rows(fallen, "seen_ns", "read_row")
+        return Seen(
+            counts={
+                "sent": sent.height,
+                "read": reads.height,
+                "deliveries": lines.height,
+                "fallen": fallen.height,
+                "keys": keys,
+            },
+            told={"fallen": [witness(recording, _sentence(lines, row), row) for row in rows]},
+        )
+
+    def conclude(self, seen: Seen) -> Verdict:
+        counts, deliveries, fallen = seen.all_counts(), seen.counts["deliveries"], seen.counts["fallen"]
+        if not seen.counts["sent"]:
+            return not_applicable(self, "No record with a key was acknowledged.")
+        if not seen.counts["read"]:
+            return not_applicable(self, "No reader was given a record.")
+        if not deliveries:
+            return unknown(self, "No reader was given a record with a key that was acknowledged.", counts)
+        if not fallen:
+            told = f"{plural(deliveries, 'delivery', 'deliveries')} of {counts['keys']:,} keys in the order sent."
+            return held(self, told, counts)
         return broke(
             self,
-            f"{plural(fallen.height, 'record')} {'was' if fallen.height == 1 else 'were'} read in another order than "
+            f"{plural(fallen, 'record')} {'was' if fallen == 1 else 'were'} read in another order than "
             "those of the same key were sent.",
             counts,
-            [
-                witness(recording, _sentence(lines, row), row)
-                for row in first_rows(fallen, "seen_ns", "read_row")
-            ],
+            seen.witnesses("fallen"),
         )
 
 

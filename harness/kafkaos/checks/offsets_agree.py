@@ -9,6 +9,7 @@ import polars as pl
 
 from kafkaos.checks import views
 from kafkaos.checks.guarantee import broke, held, not_applicable
+from kafkaos.checks.seen import ByPartition, Seen
 from kafkaos.checks.story import at, first_rows, witness
 from kafkaos.checks.verdict import Verdict, plural
 from kafkaos.history import Recording
@@ -17,7 +18,7 @@ _NEEDED = ["source", "client", "topic", "partition", "place", "offset", "value",
 
 
 @dataclass(frozen=True, kw_only=True)
-class OffsetsAgree:
+class OffsetsAgree(ByPartition):
     """Acknowledgements, readers and the final reader are compared at each (partition, offset).
 
     Broken by two values at one offset, by an acknowledged record that lies elsewhere than was said, and by a
@@ -38,25 +39,15 @@ class OffsetsAgree:
 
     compacted: tuple[str, ...] = ()
 
-    def judge(self, recording: Recording) -> Verdict:
+    def look(self, recording: Recording) -> Seen:
         seen = _sightings(recording)
-        counts: dict[str, int | float] = {"sightings": seen.height, "offsets": 0}
-        if seen.select(pl.struct("source", "client").n_unique()).item() < 2:
-            return not_applicable(
-                self, "Too little to compare: offsets were seen from one side or none.", counts
-            )
         places = seen.group_by("place", "offset").agg(low=pl.col("value").min(), high=pl.col("value").max())
-        counts["offsets"] = places.height
         contested = places.filter(pl.col("low") != pl.col("high")).select("place", "offset")
         details = (
             seen.join(contested, on=["place", "offset"], how="semi") if contested.height else seen.clear()
         )
         moved = _moved(recording)
         gone = self._gone(recording)
-        counts |= {"contested": contested.height, "moved": moved.height, "gone": gone.height}
-        total = contested.height + moved.height + gone.height
-        if not total:
-            return held(self, f"All sides agree on {plural(places.height, 'offset')}.", counts)
         groups = first_rows(
             details.group_by("place", "offset").agg(
                 pl.col("topic", "partition", "client").first(),
@@ -65,13 +56,39 @@ class OffsetsAgree:
             ),
             "seen_ns",
         )
-        witnesses = [witness(recording, _contested(row), row | {"value": row["value"][-1]}) for row in groups]
-        witnesses += [
-            witness(recording, _moved_sentence(row), row) for row in first_rows(moved, "completed_ns")
-        ]
-        witnesses += [witness(recording, _gone_sentence(row), row) for row in first_rows(gone, "seen_ns")]
+        told = {
+            "contested": [
+                witness(recording, _contested(row), row | {"value": row["value"][-1]}) for row in groups
+            ],
+            "moved": [
+                witness(recording, _moved_sentence(row), row) for row in first_rows(moved, "completed_ns")
+            ],
+            "gone": [witness(recording, _gone_sentence(row), row) for row in first_rows(gone, "seen_ns")],
+        }
+        return Seen(
+            counts={
+                "sightings": seen.height,
+                "offsets": places.height,
+                "contested": contested.height,
+                "moved": moved.height,
+                "gone": gone.height,
+            },
+            most={"observers": seen.select(pl.struct("source", "client").n_unique()).item()},
+            told=told,
+        )
+
+    def conclude(self, seen: Seen) -> Verdict:
+        counts, offsets = seen.all_counts(), seen.counts["offsets"]
+        total = seen.counts["contested"] + seen.counts["moved"] + seen.counts["gone"]
+        if seen.most["observers"] < 2:
+            return not_applicable(
+                self, "Too little to compare: offsets were seen from one side or none.", counts
+            )
+        if not total:
+            return held(self, f"All sides agree on {plural(offsets, 'offset')}.", counts)
+        witnesses = seen.witnesses("contested", "moved", "gone")
         return broke(
-            self, f"{plural(total, 'offset')} of {places.height:,} differ by who is asked.", counts, witnesses
+            self, f"{plural(total, 'offset')} of {offsets:,} differ by who is asked.", counts, witnesses
         )
 
     def _gone(self, recording: Recording) -> pl.DataFrame:

@@ -9,6 +9,7 @@ import polars as pl
 
 from kafkaos.checks import views
 from kafkaos.checks.guarantee import broke, held, not_applicable
+from kafkaos.checks.seen import ByPartition, Seen
 from kafkaos.checks.story import NS_PER_S, at, first_rows, witness
 from kafkaos.checks.verdict import Verdict, plural
 from kafkaos.checks.work import GROUP_PLACE
@@ -18,7 +19,7 @@ _MEMBER = ["client", "incarnation"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class OneOwner:
+class OneOwner(ByPartition):
     """A member is one incarnation of a client. Three ways to break it:
 
     - two members claim a partition in one generation, by `assign` rows or confirmed commits that carry one;
@@ -34,30 +35,38 @@ class OneOwner:
 
     grace_s: float = 10.0
 
-    def judge(self, recording: Recording) -> Verdict:
+    def look(self, recording: Recording) -> Seen:
         assigned = views.of_op(recording, "assign", "generation").drop_nulls(GROUP_PLACE)
-        if assigned.is_empty():
-            return not_applicable(self, "No member of a group was assigned a partition.")
         doubled = _doubled(recording, assigned)
-        late = self._late(recording, assigned)
-        counts: dict[str, int | float] = {
-            "assignments": assigned.height,
-            "doubled": doubled.height,
-            "acts_without_ownership": late.height,
-        }
-        if doubled.is_empty() and late.is_empty():
-            return held(
-                self, f"{plural(assigned.height, 'assignment')}, each partition with one owner.", counts
-            )
-        parts = [f"{plural(doubled.height, 'partition')} claimed twice in a generation"] * bool(
-            doubled.height
+        late = self._late(recording, assigned) if assigned.height else assigned
+        return Seen(
+            counts={
+                "assignments": assigned.height,
+                "doubled": doubled.height,
+                "acts_without_ownership": late.height,
+            },
+            told={
+                "doubled": [
+                    witness(recording, _doubled_sentence(row), row) for row in first_rows(doubled, "seen_ns")
+                ],
+                "late": [
+                    witness(recording, _late_sentence(row), row) for row in first_rows(late, "seen_ns", "row")
+                ],
+            },
         )
-        parts += [f"{plural(late.height, 'record')} taken by a member that was not the owner"] * bool(
-            late.height
-        )
-        told = [witness(recording, _doubled_sentence(row), row) for row in first_rows(doubled, "seen_ns")]
-        told += [witness(recording, _late_sentence(row), row) for row in first_rows(late, "seen_ns", "row")]
-        return broke(self, f"A partition had two owners: {' and '.join(parts)}.", counts, told)
+
+    def conclude(self, seen: Seen) -> Verdict:
+        counts = seen.all_counts()
+        doubled, late = seen.counts["doubled"], seen.counts["acts_without_ownership"]
+        if not seen.counts["assignments"]:
+            return not_applicable(self, "No member of a group was assigned a partition.")
+        if not doubled and not late:
+            assigned = plural(seen.counts["assignments"], "assignment")
+            return held(self, f"{assigned}, each partition with one owner.", counts)
+        parts = [f"{plural(doubled, 'partition')} claimed twice in a generation"] * bool(doubled)
+        parts += [f"{plural(late, 'record')} taken by a member that was not the owner"] * bool(late)
+        told = f"A partition had two owners: {' and '.join(parts)}."
+        return broke(self, told, counts, seen.witnesses("doubled", "late"))
 
     def _late(self, recording: Recording, assigned: pl.DataFrame) -> pl.DataFrame:
         """What members did in a partition after it had been given to another."""

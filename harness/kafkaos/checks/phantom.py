@@ -9,13 +9,14 @@ import polars as pl
 
 from kafkaos.checks import views
 from kafkaos.checks.guarantee import broke, held, not_applicable, unknown
+from kafkaos.checks.seen import ByPartition, Seen
 from kafkaos.checks.story import at, first_rows, witness
 from kafkaos.checks.verdict import Verdict, plural
 from kafkaos.history import Recording
 
 
 @dataclass(frozen=True, kw_only=True)
-class NoPhantom:
+class NoPhantom(ByPartition):
     """Broken by a value that nobody sent, that surely failed, or whose payload is not whole.
 
     Only topics to which a recorded client sent are judged: what an unrecorded writer adds is not known to be
@@ -32,18 +33,12 @@ class NoPhantom:
         "fail_a_present_send",
     )
 
-    def judge(self, recording: Recording) -> Verdict:
+    def look(self, recording: Recording) -> Seen:
         sent = views.sends(recording)
-        topics = sent["topic"].unique()
+        topics = views.sent_topics(recording)
         seen = pl.concat([views.finals(recording), views.reads(recording)], how="diagonal").filter(
             pl.col("topic").is_in(topics.implode())
         )
-        if sent.is_empty():
-            return not_applicable(
-                self, "No send was recorded, so nothing that was read can be called unsent."
-            )
-        if seen.is_empty():
-            return not_applicable(self, "No record was read, so no phantom could be seen.")
         corrupt = seen.filter("corrupt").with_columns(fault=pl.lit("corrupt"))
         named = seen.filter(~pl.col("corrupt") & pl.col("value").is_not_null())
         here = [pl.col("topic").to_physical(), pl.col("value")]
@@ -55,26 +50,40 @@ class NoPhantom:
         unsent = unsent.join(sent, left_on=here, right_on=here, how="anti").with_columns(
             fault=pl.lit("unsent")
         )
-        counts: dict[str, int | float] = {
-            "read": seen.height,
-            "corrupt": corrupt.height,
-            "unsent": unsent.height,
-            "failed": failed.height,
-            "without_value": seen.height - corrupt.height - named.height,
-        }
-        if named.is_empty() and corrupt.is_empty():
-            return unknown(self, "No record that was read carries a value id.", counts)
         wrong = pl.concat([corrupt, unsent, failed])
         records = wrong.unique(["place", "offset", "fault"], keep="first", maintain_order=True)
-        if wrong.is_empty():
-            return held(self, f"All {plural(named.height, 'record')} that were read had been sent.", counts)
         rows = first_rows(records.rename({"invoked_ns": "seen_ns"}).drop("completed_ns"), "seen_ns")
+        return Seen(
+            counts={
+                "read": seen.height,
+                "corrupt": corrupt.height,
+                "unsent": unsent.height,
+                "failed": failed.height,
+                "without_value": seen.height - corrupt.height - named.height,
+                "phantoms": records.height,
+            },
+            most={"topics_sent_to": len(topics)},
+            told={"phantom": [witness(recording, _phantom(row), row) for row in rows]},
+        )
+
+    def conclude(self, seen: Seen) -> Verdict:
+        counts, phantoms = seen.all_counts(), seen.counts["phantoms"]
+        if not seen.most["topics_sent_to"]:
+            return not_applicable(
+                self, "No send was recorded, so nothing that was read can be called unsent."
+            )
+        if not seen.counts["read"]:
+            return not_applicable(self, "No record was read, so no phantom could be seen.")
+        named = seen.counts["read"] - seen.counts["corrupt"] - seen.counts["without_value"]
+        if not named and not seen.counts["corrupt"]:
+            return unknown(self, "No record that was read carries a value id.", counts)
+        if not phantoms:
+            return held(self, f"{plural(named, 'reading')} of records, all of which had been sent.", counts)
         return broke(
             self,
-            f"{plural(records.height, 'record')} that {'was' if records.height == 1 else 'were'} read "
-            "had not been sent so.",
+            f"{plural(phantoms, 'record')} that {'was' if phantoms == 1 else 'were'} read had not been sent so.",
             counts,
-            [witness(recording, _phantom(row), row) for row in rows],
+            seen.witnesses("phantom"),
         )
 
 

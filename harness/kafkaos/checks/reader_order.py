@@ -10,6 +10,7 @@ import polars as pl
 from kafkaos.checks import views
 from kafkaos.checks.guarantee import broke, held, not_applicable, unknown
 from kafkaos.checks.positions import between, records_between
+from kafkaos.checks.seen import ByPartition, Seen
 from kafkaos.checks.story import first_rows, witness
 from kafkaos.checks.verdict import WITNESSES_MAX, Verdict, plural
 from kafkaos.history import Recording
@@ -19,7 +20,7 @@ _STRETCH = [*_READER, "stretch"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReaderOrder:
+class ReaderOrder(ByPartition):
     """Judged in stretches: one partition's deliveries to one incarnation between assign, revoke or seek rows.
 
     Within a stretch the offset must rise (a fall or a repeat breaks it) and may pass over an offset only
@@ -33,40 +34,48 @@ class ReaderOrder:
     title: ClassVar[str] = "A reader is given a partition's records in order, none left out"
     mutations: ClassVar[tuple[str, ...]] = ("drop_read", "swap_reads", "repeat_read", "skip_at_rebalance")
 
-    def judge(self, recording: Recording) -> Verdict:
+    def look(self, recording: Recording) -> Seen:
         steps = _steps(recording)
-        counts: dict[str, int | float] = {"read": steps.height, "fallen": 0, "jumps": 0, "skipped": 0}
-        if steps.is_empty():
-            return not_applicable(
-                self, "No reader was given a record, so there is no order to judge.", counts
-            )
         fallen = steps.filter(pl.col("offset") <= pl.col("before"))
         jumps = pl.concat([_jumps(steps), _restarts(steps)], how="diagonal")
         jumps = _undelivered(steps, _over_records(recording, jumps))
         skips = jumps.filter(pl.col("skipped") > 0)
         unseen = jumps.filter(~pl.col("known")).height
         skipped = int(skips["skipped"].sum())
-        counts |= {"fallen": fallen.height, "jumps": jumps.height, "skipped": skipped, "unseen_jumps": unseen}
-        if fallen.height or skips.height:
-            said = [plural(fallen.height, "fall")] * bool(fallen.height)
-            said += [f"{plural(skipped, 'record')} left out"] * bool(skipped)
-            witnesses = [
-                witness(recording, _fallen(row), _seen(row))
-                for row in first_rows(fallen, "invoked_ns", "row")
-            ]
-            witnesses += _skip_witnesses(recording, skips)
-            return broke(
-                self, f"Readers were not given the log in order: {' and '.join(said)}.", counts, witnesses
+        rows = first_rows(fallen, "invoked_ns", "row")
+        return Seen(
+            counts={
+                "read": steps.height,
+                "fallen": fallen.height,
+                "jumps": jumps.height,
+                "skipped": skipped,
+                "unseen_jumps": unseen,
+            },
+            told={
+                "fallen": [witness(recording, _fallen(row), _seen(row)) for row in rows],
+                "skipped": _skip_witnesses(recording, skips),
+            },
+        )
+
+    def conclude(self, seen: Seen) -> Verdict:
+        counts, fallen, skipped = seen.all_counts(), seen.counts["fallen"], seen.counts["skipped"]
+        if not seen.counts["read"]:
+            return not_applicable(
+                self, "No reader was given a record, so there is no order to judge.", counts
             )
-        if unseen:
+        if fallen or skipped:
+            said = [plural(fallen, "fall")] * bool(fallen)
+            said += [f"{plural(skipped, 'record')} left out"] * bool(skipped)
+            told = f"Readers were not given the log in order: {' and '.join(said)}."
+            return broke(self, told, counts, seen.witnesses("fallen", "skipped"))
+        if unseen := seen.counts["unseen_jumps"]:
             return unknown(
                 self,
                 f"{plural(unseen, 'jump')} of readers cannot be judged: no final reader looked between.",
                 counts,
             )
-        return held(
-            self, f"{plural(steps.height, 'delivery', 'deliveries')} came in the order of the log.", counts
-        )
+        deliveries = plural(seen.counts["read"], "delivery", "deliveries")
+        return held(self, f"{deliveries} in the order of the log.", counts)
 
 
 def _steps(recording: Recording) -> pl.DataFrame:

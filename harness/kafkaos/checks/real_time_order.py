@@ -10,13 +10,14 @@ import polars as pl
 from kafkaos.checks import views
 from kafkaos.checks.guarantee import broke, held, not_applicable, unknown
 from kafkaos.checks.positions import with_log_offsets
+from kafkaos.checks.seen import ByPartition, Seen
 from kafkaos.checks.story import at, first_rows, since_start_s, witness
 from kafkaos.checks.verdict import Verdict, plural
 from kafkaos.history import Recording
 
 
 @dataclass(frozen=True, kw_only=True)
-class RealTimeOrder:
+class RealTimeOrder(ByPartition):
     """Within a partition, over all producers: no record has a smaller offset than one that was acknowledged
     before it was sent. Offsets order the log, so no search is needed: going down the offsets, no send may
     have begun after the earliest acknowledgement met so far.
@@ -26,35 +27,35 @@ class RealTimeOrder:
     title: ClassVar[str] = "A record that is sent after another's acknowledgement lies behind it"
     mutations: ClassVar[tuple[str, ...]] = ("overtake_an_acknowledged_send",)
 
-    def judge(self, recording: Recording) -> Verdict:
+    def look(self, recording: Recording) -> Seen:
         acked = views.sends(recording).filter(pl.col("outcome") == "ok")
-        if acked.is_empty():
-            return not_applicable(self, "No send was acknowledged.")
         placed = with_log_offsets(acked, views.log(recording)).drop_nulls(["place", "offset", "completed_ns"])
-        counts: dict[str, int | float] = {
-            "acknowledged": acked.height,
-            "placed": placed.height,
-            "overtaken": 0,
-        }
-        if placed.is_empty():
-            return unknown(
-                self, "No acknowledged send has a known offset, so there is no order to judge.", counts
-            )
         ordered = placed.select("place", "offset", "invoked_ns", "completed_ns").sort("place", "offset")
         # From behind: the earliest acknowledgement at any higher offset of the same partition.
         earliest = pl.col("completed_ns").cum_min(reverse=True).shift(-1).over("place").alias("behind_ns")
         early = ordered.with_columns(earliest).filter(pl.col("invoked_ns") > pl.col("behind_ns"))
-        counts["overtaken"] = early.height
-        if early.is_empty():
-            return held(
-                self, f"{plural(placed.height, 'acknowledged record')} lie in the order of real time.", counts
+        rows = first_rows(early, "invoked_ns")
+        return Seen(
+            counts={"acknowledged": acked.height, "placed": placed.height, "overtaken": early.height},
+            told={"overtaken": [_witness(recording, placed, row) for row in rows]},
+        )
+
+    def conclude(self, seen: Seen) -> Verdict:
+        counts, placed, early = seen.all_counts(), seen.counts["placed"], seen.counts["overtaken"]
+        if not seen.counts["acknowledged"]:
+            return not_applicable(self, "No send was acknowledged.")
+        if not placed:
+            return unknown(
+                self, "No acknowledged send has a known offset, so there is no order to judge.", counts
             )
+        if not early:
+            return held(self, f"{plural(placed, 'acknowledged record')} in the order of real time.", counts)
         return broke(
             self,
-            f"{plural(early.height, 'record')} {'lies' if early.height == 1 else 'lie'} before others that had been "
+            f"{plural(early, 'record')} {'lies' if early == 1 else 'lie'} before others that had been "
             "acknowledged before it was sent.",
             counts,
-            [_witness(recording, placed, row) for row in first_rows(early, "invoked_ns")],
+            seen.witnesses("overtaken"),
         )
 
 

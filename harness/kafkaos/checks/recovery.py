@@ -9,13 +9,14 @@ import polars as pl
 
 from kafkaos.checks import views
 from kafkaos.checks.guarantee import broke, held, not_applicable, unknown
+from kafkaos.checks.seen import ByPartition, Seen
 from kafkaos.checks.story import NS_PER_S, Fault, faults, first_rows, witness
 from kafkaos.checks.verdict import Verdict, plural
 from kafkaos.history import Recording
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recovered:
+class Recovered(ByPartition):
     """Counted from the moment the injection began (`since="heal"`: the healing) to the last partition's first
     acknowledgement of a send that was invoked when the fault was in place.
 
@@ -31,49 +32,55 @@ class Recovered:
     within_s: float = 15.0
     since: Literal["inject", "heal"] = "inject"
 
-    def judge(self, recording: Recording) -> Verdict:
+    def look(self, recording: Recording) -> Seen:
         known = faults(recording)
-        if not known:
-            return not_applicable(self, "No fault was injected, so there was nothing to recover from.")
         sent = views.sends(recording)
+        if not known:
+            return Seen(counts={"partitions": 0, "slow": 0, "unseen": 0}, most={"faults": 0})
         table = pl.concat([self._after(fault, place, sent) for place, fault in enumerate(known)])
         slow = table.filter(pl.col("fate") == "slow")
         unseen = table.filter(pl.col("fate") == "unseen")
         longest = table["recovery_s"].max()
-        counts: dict[str, int | float] = {
-            "faults": len(known),
-            "partitions": table["place"].n_unique(),
-            "slow": slow.height,
-            "unseen": unseen.height,
-        }
+        most: dict[str, int | float] = {"faults": len(known)}
         if isinstance(longest, float):
-            counts["recovery_s"] = round(longest, 6)
-        if slow.height:
-            rows = first_rows(slow, "fault", "topic", "partition")
-            return broke(
-                self,
-                f"{plural(slow.height, 'partition')} did not recover within {self.within_s:g} s.",
-                counts,
-                [witness(recording, self._slow(known[row["fault"]], row), row) for row in rows],
-            )
-        if table.is_empty():
+            most["recovery_s"] = round(longest, 6)
+        order = ("fault", "topic", "partition")
+        return Seen(
+            counts={"partitions": table["place"].n_unique(), "slow": slow.height, "unseen": unseen.height},
+            most=most,
+            told={
+                "slow": [
+                    witness(recording, self._slow(known[row["fault"]], row), row)
+                    for row in first_rows(slow, *order)
+                ],
+                "unseen": [
+                    witness(recording, self._unseen(known[row["fault"]], row), row)
+                    for row in first_rows(unseen, *order)
+                ],
+            },
+        )
+
+    def conclude(self, seen: Seen) -> Verdict:
+        counts = seen.all_counts()
+        if not seen.most["faults"]:
+            return not_applicable(self, "No fault was injected, so there was nothing to recover from.")
+        if slow := seen.counts["slow"]:
+            told = f"{plural(slow, 'partition')} did not recover within {self.within_s:g} s."
+            return broke(self, told, counts, seen.witnesses("slow"))
+        if not seen.counts["partitions"]:
             return unknown(
                 self, "No send was acknowledged before a fault, so recovery cannot be told.", counts
             )
-        if unseen.height:
-            rows = first_rows(unseen, "fault", "topic", "partition")
+        if unseen := seen.counts["unseen"]:
             return unknown(
                 self,
-                f"Recovery of {plural(unseen.height, 'partition')} was not observed: "
+                f"Recovery of {plural(unseen, 'partition')} was not observed: "
                 "too little was sent after the fault.",
                 counts,
-                [witness(recording, self._unseen(known[row["fault"]], row), row) for row in rows],
+                seen.witnesses("unseen"),
             )
-        return held(
-            self,
-            f"All recovered within {counts['recovery_s']:.1f} s, the limit is {self.within_s:g} s.",
-            counts,
-        )
+        told = f"All recovered within {counts['recovery_s']:.1f} s, the limit is {self.within_s:g} s."
+        return held(self, told, counts)
 
     def _after(self, fault: Fault, which: int, sent: pl.DataFrame) -> pl.DataFrame:
         """Each partition in use before the fault: when it was acknowledged again, or tried in vain."""

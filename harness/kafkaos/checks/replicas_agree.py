@@ -9,13 +9,14 @@ import polars as pl
 
 from kafkaos.checks import views
 from kafkaos.checks.guarantee import broke, held, not_applicable, unknown
+from kafkaos.checks.seen import ByPartition, Seen
 from kafkaos.checks.story import first_rows, witness
 from kafkaos.checks.verdict import Verdict, plural
 from kafkaos.history import Recording
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReplicasAgree:
+class ReplicasAgree(ByPartition):
     """Compared batch by batch (`replica` rows), from the log's start to the high watermark that the final
     reader was told (without one: to the lowest end of the replicas in sync).
 
@@ -30,48 +31,52 @@ class ReplicasAgree:
 
     compacted: tuple[str, ...] = ()
 
-    def judge(self, recording: Recording) -> Verdict:
+    def look(self, recording: Recording) -> Seen:
         batches, replicas = self._tables(recording)
-        if replicas.is_empty():
-            return not_applicable(self, "No replica's log was read.")
         several = replicas.filter(pl.len().over("place") > 1)
-        if several.is_empty():
-            return not_applicable(self, "No partition has more than one replica.")
         batches = batches.join(several.select("place", "start", "end").unique(), on="place").filter(
             (pl.col("offset") >= pl.col("start")) & (pl.col("offset") < pl.col("end"))
         )
         differing, missing = _differing(batches), _missing(batches, several)
         behind = several.filter(~pl.col("in_sync") & (pl.col("own_end") < pl.col("end"))).height
-        counts: dict[str, int | float] = {
-            "replicas": several.height,
-            "batches": batches.height,
-            "differing": differing.height,
-            "missing": missing.height,
-            "behind": behind,
-        }
-        if differing.height or missing.height:
-            parts = [f"{plural(differing.height, 'batch', 'batches')} differ"] * bool(differing.height)
-            parts += [f"{plural(missing.height, 'batch', 'batches')} missing"] * bool(missing.height)
-            told = [
-                witness(recording, _differs(row), row) for row in first_rows(differing, "place", "offset")
-            ]
-            told += [witness(recording, _lacks(row), row) for row in first_rows(missing, "place", "offset")]
-            return broke(self, f"Replicas do not hold the same log: {' and '.join(parts)}.", counts, told)
-        if batches.is_empty():
+        order = ("place", "offset")
+        return Seen(
+            counts={
+                "replicas": several.height,
+                "batches": batches.height,
+                "differing": differing.height,
+                "missing": missing.height,
+                "behind": behind,
+            },
+            told={
+                "differing": [
+                    witness(recording, _differs(row), row) for row in first_rows(differing, *order)
+                ],
+                "missing": [witness(recording, _lacks(row), row) for row in first_rows(missing, *order)],
+            },
+        )
+
+    def conclude(self, seen: Seen) -> Verdict:
+        counts, differing, missing = seen.all_counts(), seen.counts["differing"], seen.counts["missing"]
+        batches = plural(seen.counts["batches"], "batch", "batches")
+        if not seen.counts["replicas"]:
+            return not_applicable(self, "No partition's log was read on several replicas.")
+        if differing or missing:
+            parts = [f"{plural(differing, 'batch', 'batches')} differ"] * bool(differing)
+            parts += [f"{plural(missing, 'batch', 'batches')} missing"] * bool(missing)
+            told = f"Replicas do not hold the same log: {' and '.join(parts)}."
+            return broke(self, told, counts, seen.witnesses("differing", "missing"))
+        if not seen.counts["batches"]:
             return unknown(
                 self, "No batch lies below the high watermark, so there is nothing to compare.", counts
             )
-        if behind:
+        if behind := seen.counts["behind"]:
             return unknown(
                 self,
                 f"{plural(behind, 'replica')} out of sync had not copied all below the high watermark.",
                 counts,
             )
-        return held(
-            self,
-            f"{plural(several.height, 'replica')} agree on {plural(batches.height, 'batch', 'batches')}.",
-            counts,
-        )
+        return held(self, f"{plural(seen.counts['replicas'], 'replica')} agree on {batches}.", counts)
 
     def _tables(self, recording: Recording) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Batches, and replicas with their own end, whether in sync, and what is compared of the place."""

@@ -35,6 +35,15 @@ def faults(recording: Recording) -> list[Fault]:
     return recording.derive("faults", lambda: _found(recording))
 
 
+def without_rows(recording: Recording) -> Recording:
+    """The run's beginning and faults alone."""
+    known, start = faults(recording), start_ns(recording)
+    bare = recording.with_rows(recording.rows.clear())
+    bare.derive("faults", lambda: known)
+    bare.derive("start", lambda: start)
+    return bare
+
+
 def _found(recording: Recording) -> list[Fault]:
     return _from_rows(recording) or _from_events(recording)
 

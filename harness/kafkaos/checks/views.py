@@ -36,6 +36,11 @@ def sends(recording: Recording) -> pl.DataFrame:
     )
 
 
+def sent_topics(recording: Recording) -> pl.Series:
+    """The topics to which a recorded client sent."""
+    return recording.derive("sent topics", sends(recording)["topic"].unique)
+
+
 def acknowledged(recording: Recording) -> pl.DataFrame:
     """Sends that ended ok; of a transaction only if its commit ended ok too.
 

@@ -21,7 +21,7 @@ def worked(recording: Recording) -> pl.DataFrame:
         done = views.of_op(recording, "process", "outcome").filter(pl.col("outcome") == "ok")
         done = done.drop_nulls(["group", *GROUP_PLACE, "offset"])
         given = views.reads(recording).drop_nulls([*GROUP_PLACE, "offset"])
-        silent = given.join(done.select("group").unique(), on="group", how="anti")
+        silent = given.filter(~pl.col("group").is_in(processing_groups(recording).implode()))
         parts = [
             done.select(*_COLUMNS, done_ns=pl.coalesce("completed_ns", "invoked_ns")),
             silent.select(*_COLUMNS, done_ns="invoked_ns"),
@@ -29,6 +29,15 @@ def worked(recording: Recording) -> pl.DataFrame:
         return pl.concat(parts)
 
     return recording.derive("worked", compute)
+
+
+def processing_groups(recording: Recording) -> pl.Series:
+    """The groups that recorded any finished work."""
+
+    def compute() -> pl.Series:
+        return views.of_op(recording, "process")["group"].drop_nulls().unique()
+
+    return recording.derive("processing groups", compute)
 
 
 def first_positions(recording: Recording) -> pl.DataFrame:
