@@ -25,7 +25,7 @@ from kafkaos.checks.producer_order import ProducerOrder
 from kafkaos.checks.reader_order import ReaderOrder
 from kafkaos.checks.real_time_order import RealTimeOrder
 from kafkaos.checks.recovery import Recovered
-from kafkaos.checks.registry import GUARANTEES, duration_s, from_json, judge_all, to_json
+from kafkaos.checks.registry import GUARANTEES, duration_s, from_json, judge_all, judge_file, to_json
 from kafkaos.checks.replicas_agree import ReplicasAgree
 from kafkaos.checks.verdict import Status, Verdict, Witness
 
@@ -100,6 +100,7 @@ __all__ = [
     "fencing",
     "from_json",
     "judge_all",
+    "judge_file",
     "key_order",
     "matches_model",
     "no_aborted_read",

@@ -34,6 +34,7 @@ class NoAbortedRead:
             return not_applicable(self, "No transaction was recorded, so none was aborted.")
         aborted = written(recording).filter(pl.col("fate") == "aborted")
         seen = seen_by_committed(recording, uncommitted_too=self.readers == "all")
+        seen = seen.filter(pl.col("topic").is_in(written(recording)["topic"].unique().implode()))
         counts: dict[str, int | float] = {
             "transactions": known.height,
             "aborted": known.filter(pl.col("fate") == "aborted").height,

@@ -26,6 +26,7 @@ class NoAcknowledgedLoss(ByPartition):
 
     name: ClassVar[str] = "no_acknowledged_loss"
     title: ClassVar[str] = "Every acknowledged record is in the log at the end"
+    topic_wide: ClassVar[bool] = True
     mutations: ClassVar[tuple[str, ...]] = (
         "drop_final",
         "drop_final_tail",
@@ -54,7 +55,7 @@ class NoAcknowledgedLoss(ByPartition):
                 "unseen": unseen.height,
                 "below_log_start": missing.filter(pl.col("fate") == "exempt").height,
             },
-            most={"partitions_looked_at": extents.height},
+            most={"_partitions_looked_at": extents.height},
             told={
                 "lost": [witness(recording, _lost(row), row) for row in first_rows(lost, "invoked_ns")],
                 "unseen": [witness(recording, _unseen(row), row) for row in first_rows(unseen, "invoked_ns")],
@@ -67,7 +68,7 @@ class NoAcknowledgedLoss(ByPartition):
             return not_applicable(self, "Nothing was sent, so nothing could be lost.")
         if not acked:
             return unknown(self, "No send was acknowledged, so nothing could be lost.", counts)
-        if not seen.most["partitions_looked_at"]:
+        if not seen.most["_partitions_looked_at"]:
             return unknown(self, "No final reader looked at the log, so no loss could be seen.")
         if lost := seen.counts["lost"]:
             return broke(

@@ -29,6 +29,7 @@ class AtLeastOnce(ByPartition):
 
     name: ClassVar[str] = "at_least_once"
     title: ClassVar[str] = "Every acknowledged record is processed by each group"
+    topic_wide: ClassVar[bool] = True
     mutations: ClassVar[tuple[str, ...]] = ("leave_out_work",)
 
     def look(self, recording: Recording) -> Seen:

@@ -9,6 +9,7 @@ import polars as pl
 
 from kafkaos.checks import views
 from kafkaos.checks.guarantee import broke, held, not_applicable
+from kafkaos.checks.seen import ByPartition, Seen
 from kafkaos.checks.story import first_rows, witness
 from kafkaos.checks.verdict import Verdict, plural
 from kafkaos.history import Recording
@@ -18,7 +19,7 @@ _OWNER = ["client", "incarnation"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class BoundedRereading:
+class BoundedRereading(ByPartition):
     """Two bounds, of all readers with a group.
 
     Always: a member that takes a partition over, or has it back after a restart, is not given a record below the
@@ -36,7 +37,7 @@ class BoundedRereading:
     limit: int | None = None
     group: str | None = None
 
-    def judge(self, recording: Recording) -> Verdict:
+    def look(self, recording: Recording) -> Seen:
         reads = _stretched(recording)
         if self.group is not None:
             reads = reads.filter(pl.col("group") == self.group)
@@ -47,42 +48,57 @@ class BoundedRereading:
             pl.len().alias("again"),
             pl.col("topic", "partition", "offset", "value", "client", "invoked_ns").first(),
         )
-        over = redone.filter(pl.col("again") > self.limit) if self.limit is not None else redone.clear()
-        most = redone["again"].max()
-        counts: dict[str, int | float] = {
-            "taken_over": taken_over.select(*_PLACE, *_OWNER, "stretch").unique().height,
-            "done_again": again.height,
-            "most_of_one": most if isinstance(most, int) else 0,
-            "below_commit": below.height,
-        }
-        if taken_over.is_empty():
+        rows = redone.sort("invoked_ns").to_dicts() if self.limit is not None else []
+        return Seen(
+            counts={
+                "taken_over": taken_over.select(*_PLACE, *_OWNER, "stretch").unique().height,
+                "done_again": again.height,
+                "below_commit": below.height,
+            },
+            # Of one incarnation what was done again in each partition adds up.
+            sums={
+                f"{row['first_client']} (incarnation {row['first_incarnation']}) in group {row['group']}": row[
+                    "again"
+                ]
+                for row in redone.to_dicts()
+            },
+            told={
+                "below": [
+                    witness(recording, _below_sentence(row), _seen(row))
+                    for row in first_rows(below, "invoked_ns")
+                ],
+                "over": [witness(recording, self._over_sentence(row), _seen(row)) for row in rows],
+            },
+        )
+
+    def conclude(self, seen: Seen) -> Verdict:
+        below = seen.counts["below_commit"]
+        over = [name for name, again in seen.sums.items() if self.limit is not None and again > self.limit]
+        most = max(seen.sums.values(), default=0)
+        counts = {**seen.all_counts(), "most_of_one": most}
+        if not seen.counts["taken_over"]:
             return not_applicable(
                 self, "No partition of a group had a second reader: nothing could be re-read.", counts
             )
-        if below.height or over.height:
-            said = [f"{plural(below.height, 'record')} below a confirmed commit"] * bool(below.height)
-            said += [f"more than {self.limit} of {plural(over.height, 'incarnation')}"] * bool(over.height)
-            witnesses = [
-                witness(recording, _below_sentence(row), _seen(row))
-                for row in first_rows(below, "invoked_ns")
-            ]
-            witnesses += [
-                witness(recording, self._over_sentence(row), _seen(row))
-                for row in first_rows(over, "invoked_ns")
-            ]
-            return broke(self, f"Too much was read again: {' and '.join(said)}.", counts, witnesses)
+        if below or over:
+            said = [f"{plural(below, 'record')} below a confirmed commit"] * bool(below)
+            said += [f"more than {self.limit} of {plural(len(over), 'incarnation')}"] * bool(over)
+            shown = seen.witnesses("below")
+            shown += [one for one in seen.witnesses("over") if any(name in one.sentence for name in over)]
+            return broke(self, f"Too much was read again: {' and '.join(said)}.", counts, shown)
         return held(
             self,
-            f"{plural(again.height, 'record')} done again in {plural(int(counts['taken_over']), 'take-over')}, "
-            f"at most {counts['most_of_one']} of one incarnation, none below a confirmed commit.",
+            f"{plural(seen.counts['done_again'], 'record')} done again in "
+            f"{plural(seen.counts['taken_over'], 'take-over')}, "
+            f"at most {most} of one incarnation, none below a confirmed commit.",
             counts,
         )
 
     def _over_sentence(self, row: dict[str, Any]) -> str:
         return (
-            f"Of what {row['first_client']} (incarnation {row['first_incarnation']}) had done in group {row['group']} "
-            f"{plural(row['again'], 'record')} were done again, not at most {self.limit}; the first: "
-            f"{row['topic']}-{row['partition']} at offset {row['offset']}."
+            f"Of what {row['first_client']} (incarnation {row['first_incarnation']}) in group {row['group']} had done "
+            f"in {row['topic']}-{row['partition']}, {plural(row['again'], 'record')} were done again, not at most "
+            f"{self.limit} in all; the first: offset {row['offset']}."
         )
 
 

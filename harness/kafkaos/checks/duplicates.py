@@ -25,6 +25,7 @@ class NoDuplicates(ByPartition):
 
     name: ClassVar[str] = "no_duplicates"
     title: ClassVar[str] = "No record is in the log more often than it was sent"
+    topic_wide: ClassVar[bool] = True
     mutations: ClassVar[tuple[str, ...]] = ("double_final", "double_final_elsewhere")
 
     unknown_may_repeat: bool = False

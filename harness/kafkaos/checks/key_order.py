@@ -31,6 +31,7 @@ class KeyOrder(ByPartition):
 
     name: ClassVar[str] = "key_order"
     title: ClassVar[str] = "The records of a key are read in the order sent"
+    topic_wide: ClassVar[bool] = True
     mutations: ClassVar[tuple[str, ...]] = ("swap_reads_of_a_key", "swap_reads_of_two_senders")
 
     def look(self, recording: Recording) -> Seen:

@@ -28,6 +28,7 @@ class OffsetsAgree(ByPartition):
 
     name: ClassVar[str] = "offsets_agree"
     title: ClassVar[str] = "One offset of a partition holds one record, whoever looks"
+    topic_wide: ClassVar[bool] = True
     mutations: ClassVar[tuple[str, ...]] = (
         "rewrite_final",
         "rewrite_read",
@@ -73,14 +74,14 @@ class OffsetsAgree(ByPartition):
                 "moved": moved.height,
                 "gone": gone.height,
             },
-            most={"observers": seen.select(pl.struct("source", "client").n_unique()).item()},
+            most={"_observers": seen.select(pl.struct("source", "client").n_unique()).item()},
             told=told,
         )
 
     def conclude(self, seen: Seen) -> Verdict:
         counts, offsets = seen.all_counts(), seen.counts["offsets"]
         total = seen.counts["contested"] + seen.counts["moved"] + seen.counts["gone"]
-        if seen.most["observers"] < 2:
+        if seen.most["_observers"] < 2:
             return not_applicable(
                 self, "Too little to compare: offsets were seen from one side or none.", counts
             )

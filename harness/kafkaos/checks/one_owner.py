@@ -37,8 +37,10 @@ class OneOwner(ByPartition):
 
     def look(self, recording: Recording) -> Seen:
         assigned = views.of_op(recording, "assign", "generation").drop_nulls(GROUP_PLACE)
+        if assigned.is_empty():
+            return Seen(counts={"assignments": 0, "doubled": 0, "acts_without_ownership": 0})
         doubled = _doubled(recording, assigned)
-        late = self._late(recording, assigned) if assigned.height else assigned
+        late = self._late(recording, assigned)
         return Seen(
             counts={
                 "assignments": assigned.height,

@@ -25,6 +25,7 @@ class NoPhantom(ByPartition):
 
     name: ClassVar[str] = "no_phantom"
     title: ClassVar[str] = "Every record that is read was sent, and arrived whole"
+    topic_wide: ClassVar[bool] = True
     mutations: ClassVar[tuple[str, ...]] = (
         "invent_final",
         "invent_read",
@@ -62,13 +63,13 @@ class NoPhantom(ByPartition):
                 "without_value": seen.height - corrupt.height - named.height,
                 "phantoms": records.height,
             },
-            most={"topics_sent_to": len(topics)},
+            most={"_topics_sent_to": len(topics)},
             told={"phantom": [witness(recording, _phantom(row), row) for row in rows]},
         )
 
     def conclude(self, seen: Seen) -> Verdict:
         counts, phantoms = seen.all_counts(), seen.counts["phantoms"]
-        if not seen.most["topics_sent_to"]:
+        if not seen.most["_topics_sent_to"]:
             return not_applicable(
                 self, "No send was recorded, so nothing that was read can be called unsent."
             )

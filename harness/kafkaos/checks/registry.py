@@ -6,6 +6,7 @@ import difflib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, fields
+from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -23,6 +24,7 @@ from kafkaos.checks.exactly_once import ExactlyOnce
 from kafkaos.checks.fencing import Fencing
 from kafkaos.checks.guarantee import Guarantee, unknown
 from kafkaos.checks.key_order import KeyOrder
+from kafkaos.checks.large import crashed, look_at_parts
 from kafkaos.checks.matches_model import MatchesModel
 from kafkaos.checks.offsets_agree import OffsetsAgree
 from kafkaos.checks.one_owner import OneOwner
@@ -35,6 +37,7 @@ from kafkaos.checks.replicas_agree import ReplicasAgree
 from kafkaos.checks.verdict import Status, Verdict
 from kafkaos.errors import WrongUse
 from kafkaos.history import Recording
+from kafkaos.history.recording import open_parts
 
 GUARANTEES: dict[str, type[Guarantee]] = {
     guarantee.name: guarantee
@@ -109,15 +112,23 @@ def judge_all(recording: Recording, guarantees: Sequence[Guarantee]) -> list[Ver
     verdicts = []
     for guarantee in guarantees:
         try:
-            verdict = guarantee.judge(recording)
-            if recording.doubt and verdict.status is Status.PASS:
-                verdict = unknown(guarantee, f"Nothing broke in what is left, but {recording.doubt}.")
-            verdicts.append(verdict)
+            verdicts.append(_doubted(recording, guarantee, guarantee.judge(recording)))
         except Exception as error:
-            reason = str(error).splitlines()[0] if str(error) else "no message"
-            sentence = f"The check itself failed ({type(error).__name__}: {reason}), so nothing was judged."
-            verdicts.append(unknown(guarantee, sentence))
+            verdicts.append(crashed(guarantee, error))
     return verdicts
+
+
+def judge_file(path: Path, guarantees: Sequence[Guarantee]) -> tuple[Recording, list[Verdict]]:
+    """Judge a large recording part by part (`is_large`); the recording has no rows, but `totals` derived."""
+    with open_parts(path) as (whole, parts):
+        found = look_at_parts(parts, whole, guarantees)
+        return whole, [_doubted(whole, one, found[repr(one)]) for one in guarantees]
+
+
+def _doubted(recording: Recording, guarantee: Guarantee, verdict: Verdict) -> Verdict:
+    if recording.doubt and verdict.status is Status.PASS:
+        return unknown(guarantee, f"Nothing broke in what is left, but {recording.doubt}.")
+    return verdict
 
 
 def _near(name: str, known: Iterable[str]) -> str:

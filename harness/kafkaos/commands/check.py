@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from json import loads
 from pathlib import Path
 from typing import Annotated, Any
@@ -92,17 +93,23 @@ def _guarantee(given: str) -> Any:
 
 
 def _judge(path: Path, named: list[Any]) -> dict[str, Any]:
-    from kafkaos.checks import judge_all
+    from kafkaos.checks import judge_all, judge_file
     from kafkaos.history import load
+    from kafkaos.history.recording import large_file, read_meta
     from kafkaos.reporting.table import Totals
 
     try:
-        recording = load(path)
-        asked = named or _recorded(path, recording.meta)
+        if large_file(path) is None:
+            recording = load(path)
+            asked = named or _recorded(path, recording.meta)
+            verdicts = judge_all(recording, asked or _defaults())
+        else:
+            asked = named or _recorded(path, read_meta(path) if path.is_dir() else {})
+            recording, verdicts = judge_file(path, asked or _defaults())
     except BrokenRecording as error:
         return _unreadable(path, error)
-    verdicts = judge_all(recording, asked or _defaults())
-    totals = Totals.of(recording, verdicts)
+    # A large recording has been judged by parts and has no rows here, but their number.
+    totals = replace(Totals.of(recording, verdicts), **recording.derive("totals", dict))
     return {
         "path": str(path),
         "run": recording.meta.get("run"),

@@ -7,7 +7,8 @@ and either `segments/*.seg` (as the clients wrote them) or `recording.parquet` (
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,6 +18,7 @@ import polars as pl
 from kafkaos.errors import BrokenRecording, WrongUse
 from kafkaos.history.bodies import Tables, load_bodies, load_models
 from kafkaos.history.events import EVENTS_FILE, Event, read_events
+from kafkaos.history.parts import Parts, is_large, split
 from kafkaos.history.reading import read_segments
 from kafkaos.history.tables import JSON_LINES, PARQUET, RUN_KEY, read_table
 
@@ -74,6 +76,36 @@ def load(path: Path) -> Recording:
     return Recording(rows=rows, meta={} if run is None else {"run": run})
 
 
+def large_file(path: Path) -> Path | None:
+    """The Parquet file at a path that `load` takes, if it has so many rows that parts of it should be judged."""
+    file = path / ARCHIVE_FILE if path.is_dir() else path
+    return file if file.suffix in PARQUET and file.exists() and is_large(file) else None
+
+
+@contextmanager
+def open_parts(path: Path) -> Iterator[tuple[Recording, Parts]]:
+    """A large recording, split: without its rows, and the parts, while the block runs."""
+    file = large_file(path)
+    if file is None:
+        raise WrongUse(f"{path} is no large Parquet recording: load it whole")
+    with split(file) as parts:
+        clients = parts.summary.group_by("client").agg(pl.col("rows").sum())
+        counted = dict(clients.iter_rows())
+        run = pl.read_parquet_metadata(file).get(RUN_KEY)
+        meta = _meta_of(path, run) if path.is_dir() else {} if run is None else {"run": run}
+        whole = Recording(
+            rows=parts.common.clear(),
+            meta=meta,
+            events=_events(path) if path.is_dir() else [],
+            doubt=_doubt(path, meta, counted, archived=True) if path.is_dir() else "",
+            bodies=load_bodies(path) if path.is_dir() else {},
+            models=load_models(path) if path.is_dir() else {},
+        )
+        totals = {name: int(parts.summary[name].sum()) for name in ("sent", "acknowledged", "read")}
+        whole.derive("totals", lambda: totals)
+        yield whole, parts
+
+
 def archive(folder: Path) -> Recording:
     """Turn a folder's segments into `recording.parquet`, then delete them; may be killed and repeated.
 
@@ -101,7 +133,7 @@ def archive(folder: Path) -> Recording:
 
 def write_meta(folder: Path, given: Mapping[str, Any]) -> dict[str, Any]:
     """Add keys to the folder's `recording.json`, atomically; returns all of it."""
-    meta = _read_meta(folder) | dict(given)
+    meta = read_meta(folder) | dict(given)
     draft = folder / (META_FILE + ".tmp")
     draft.write_text(json.dumps(meta, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     draft.replace(folder / META_FILE)
@@ -109,7 +141,6 @@ def write_meta(folder: Path, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _load_folder(folder: Path) -> Recording:
-    meta = _read_meta(folder)
     found = [folder / name for name in (ARCHIVE_FILE, LINES_FILE) if (folder / name).exists()]
     if len(found) > 1:
         raise BrokenRecording(f"{folder} has both {ARCHIVE_FILE} and {LINES_FILE}: keep one of them")
@@ -117,21 +148,28 @@ def _load_folder(folder: Path) -> Recording:
         rows, run = read_table(found[0])
     else:
         rows, run = read_segments(_some(_segments(folder), folder))
-    if run is not None and meta.get("run", run) != run:
-        raise BrokenRecording(
-            f"{folder / META_FILE} is of run {meta['run']}, the rows are of run {run}: "
-            "keep each run in its own folder"
-        )
-    if run is not None:
-        meta["run"] = run
+    meta = _meta_of(folder, run)
     return Recording(
         rows=rows,
         meta=meta,
         events=_events(folder),
-        doubt=_doubt(folder, meta, rows, archived=bool(found)),
+        doubt=_doubt(folder, meta, _rows_by_client(rows), archived=bool(found)),
         bodies=load_bodies(folder),
         models=load_models(folder),
     )
+
+
+def _meta_of(folder: Path, run: str | None) -> dict[str, Any]:
+    """recording.json of the folder; its run must be that of the rows."""
+    meta = read_meta(folder)
+    if run is None:
+        return meta
+    if meta.get("run", run) != run:
+        raise BrokenRecording(
+            f"{folder / META_FILE} is of run {meta['run']}, the rows are of run {run}: "
+            "keep each run in its own folder"
+        )
+    return meta | {"run": run}
 
 
 def _rows_by_client(rows: pl.DataFrame) -> dict[str, int]:
@@ -139,19 +177,16 @@ def _rows_by_client(rows: pl.DataFrame) -> dict[str, int]:
     return dict(counted.iter_rows())
 
 
-def _doubt(folder: Path, meta: Mapping[str, Any], rows: pl.DataFrame, *, archived: bool) -> str:
+def _doubt(folder: Path, meta: Mapping[str, Any], found: Mapping[str, int], *, archived: bool) -> str:
     """Why rows are known to be missing, or empty: what is left may still show a breach, and that counts."""
     again = "copy the run's folder again, whole"
-    if meta.get("rows", rows.height) != rows.height:
-        return f"{folder} has {rows.height} rows, {META_FILE} says {meta['rows']}: {again}"
+    rows = sum(found.values())
+    if meta.get("rows", rows) != rows:
+        return f"{folder} has {rows} rows, {META_FILE} says {meta['rows']}: {again}"
     noted = meta.get("clients")
-    if isinstance(noted, dict):
-        found = _rows_by_client(rows)
-        for client, count in noted.items():
-            if found.get(client, 0) != count:
-                return (
-                    f"{folder} has {found.get(client, 0)} rows of {client}, {META_FILE} says {count}: {again}"
-                )
+    for client, count in noted.items() if isinstance(noted, dict) else ():
+        if found.get(client, 0) != count:
+            return f"{folder} has {found.get(client, 0)} rows of {client}, {META_FILE} says {count}: {again}"
     if not archived:  # each client is given its settings before it makes its segment
         started = {path.stem for path in (folder / "clients").glob("*.json")}
         lacking = sorted(started - {path.stem for path in _segments(folder)})
@@ -177,7 +212,8 @@ def _events(folder: Path) -> list[Event]:
     return read_events(path) if path.exists() else []
 
 
-def _read_meta(folder: Path) -> dict[str, Any]:
+def read_meta(folder: Path) -> dict[str, Any]:
+    """recording.json of a run's folder; empty without one. BrokenRecording for what is no JSON object."""
     path = folder / META_FILE
     if not path.exists():
         return {}
