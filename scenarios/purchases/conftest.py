@@ -1,18 +1,5 @@
 """The world of the purchases scenarios."""
 
-import pytest
-from streaming.world import REQUIREMENTS, World
+from streaming.fixtures import stream_python, world
 
-from kafkaos.apps.venv import environment
-
-
-@pytest.fixture(scope="session")
-def stream_python(kafkaos_session):
-    """The Python of the stream applications' own environment."""
-    return environment(REQUIREMENTS, progress=kafkaos_session.progress)
-
-
-@pytest.fixture
-def world(stream_python, kafka_cluster, chaos):
-    """The purchases application's cluster, run and environment."""
-    return World(kafka_cluster, chaos, stream_python)
+__all__ = ["stream_python", "world"]
