@@ -53,7 +53,7 @@ def test_the_four_purchases_of_the_notes_come_out_with_their_names(world, chaos)
 
 
 @pytest.mark.scenario("D2")
-@pytest.mark.kafka_cluster("single", "three-mtls")
+@pytest.mark.kafka_cluster("single")
 def test_a_later_name_applies_to_later_purchases_only(world, chaos):
     """A product renamed between two purchases: the first keeps the old name, also if it is read after the new one."""
     create_topics(world.cluster)
@@ -67,7 +67,7 @@ def test_a_later_name_applies_to_later_purchases_only(world, chaos):
 
 
 @pytest.mark.scenario("D3")
-@pytest.mark.kafka_cluster("single", "three-mtls")
+@pytest.mark.kafka_cluster("three-mtls")
 def test_killed_it_resumes_and_without_its_state_it_restores_it_from_the_changelog(world, chaos):
     """kill -9 and again: first with the RocksDB store kept, then deleted; the names are still those of the table."""
     create_topics(world.cluster, partitions=3)
@@ -91,7 +91,7 @@ def test_killed_it_resumes_and_without_its_state_it_restores_it_from_the_changel
 
 
 @pytest.mark.scenario("D4")
-@pytest.mark.kafka_cluster("three", "three-mtls")
+@pytest.mark.kafka_cluster("three")
 def test_each_purchase_comes_out_once_through_kills_of_the_application_and_a_broker(world, chaos):
     """Exactly once under kill -9 of the application and of the output's leader: the output equals the model's."""
     create_topics(world.cluster, partitions=3)
@@ -118,7 +118,7 @@ def test_each_purchase_comes_out_once_through_kills_of_the_application_and_a_bro
 
 @pytest.mark.scenario("D4")
 @pytest.mark.parametrize("guarantee", ["exactly-once", "at-least-once"])
-@pytest.mark.kafka_cluster("single", "three-mtls")
+@pytest.mark.kafka_cluster("single")
 def test_a_kill_between_output_and_commit_doubles_purchases_at_least_once_and_none_exactly_once(
     world, chaos, guarantee
 ):

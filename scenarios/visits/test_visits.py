@@ -25,7 +25,7 @@ def test_the_averages_equal_the_model_with_late_and_unordered_visits(world, chao
 
 
 @pytest.mark.scenario("E3")
-@pytest.mark.kafka_cluster("single", "three-mtls")
+@pytest.mark.kafka_cluster("three")
 def test_killed_in_the_middle_of_a_window_it_goes_on_with_the_right_sums(world, chaos):
     """kill -9 within the windows, local state kept, then deleted: the sums are those of all visits, each once."""
     create_topics(world.cluster)
@@ -45,7 +45,7 @@ def test_killed_in_the_middle_of_a_window_it_goes_on_with_the_right_sums(world, 
 
 
 @pytest.mark.scenario("E4")
-@pytest.mark.kafka_cluster("single", "three-mtls")
+@pytest.mark.kafka_cluster("single")
 def test_a_url_stays_in_its_partition_across_a_restart_of_the_producer(world, chaos):
     """Keyed by url, each url has one partition, before and after the producer is replaced, and all are spread."""
     world.cluster.create_topic(VISITS, partitions=3)
@@ -95,7 +95,7 @@ class Reading:
 
 
 @pytest.mark.scenario("E2")
-@pytest.mark.kafka_cluster("single", "three-mtls")
+@pytest.mark.kafka_cluster("single")
 def test_what_is_read_again_is_what_was_not_committed_in_this_group(world):
     """No commit: all again; a commit after each: nothing again; another group.id, or a seek: all again."""
     world.cluster.create_topic(VISITS)
