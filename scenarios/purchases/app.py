@@ -6,6 +6,7 @@ A purchase gets the name that its product had at the purchase's time, by the tim
 from typing import Any
 
 from quixstreams import Application
+
 from streaming.application import application, run
 from streaming.settings import Settings
 

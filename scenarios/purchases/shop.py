@@ -3,10 +3,9 @@
 import json
 import time
 
-from streaming.world import Sent
-
 from kafkaos.checks import exactly_once
 from purchases.model import Product, Purchase, enrich
+from streaming.world import Sent
 
 PRODUCTS, PURCHASES, ENRICHED = "referentiel", "achats", "achats-enrichis"
 BEGIN_MS = int(time.time() * 1000) - 60_000

@@ -3,7 +3,6 @@
 import itertools
 
 import pytest
-from streaming.world import NEVER_S, WAIT_S, Sent
 
 from kafkaos.checks import Status, matches_model
 from kafkaos.faults import Kill, KillClient
@@ -21,6 +20,7 @@ from purchases.shop import (
     purchase,
     start,
 )
+from streaming.world import NEVER_S, WAIT_S, Sent
 
 SOME = 100
 

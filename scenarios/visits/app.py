@@ -9,6 +9,7 @@ from typing import Any
 
 from quixstreams import Application, State
 from quixstreams.dataframe import StreamingDataFrame
+
 from streaming.application import application, run
 from streaming.lines import say
 from streaming.settings import Settings

@@ -4,7 +4,6 @@ import json
 from datetime import UTC, datetime, timedelta
 
 from streaming.world import Sent
-
 from visits.model import Visit, averages
 
 VISITS = "visits"

@@ -4,9 +4,9 @@ import random
 
 import pytest
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
-from streaming.world import WAIT_S
 
 from kafkaos.checks import matches_model
+from streaming.world import WAIT_S
 from visits.pages import VISITS, create_topics, expect_of_the_log, some_visits, start, visit
 
 

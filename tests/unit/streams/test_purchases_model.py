@@ -2,6 +2,7 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from purchases.model import UNKNOWN, Product, Purchase, enrich
 
 TIMES, IDS = st.integers(0, 50), st.integers(1, 4)
