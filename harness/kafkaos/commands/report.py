@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kafkaos.commands.options import Json
-from kafkaos.commands.telling import print_json, progress
+from kafkaos.commands.telling import print_json, progress, stderr
 from kafkaos.errors import EXIT_BROKE, EXIT_HELD, WrongUse
 
 if TYPE_CHECKING:
@@ -43,30 +43,21 @@ def report(  # noqa: PLR0917 (typer passes all by keyword)
     ] = False,
     json: Json = False,
 ) -> int:
-    from kafkaos.reporting import allure3
     from kafkaos.reporting.results import BAD
 
-    sessions = [_session(path) for path in run]
     target = (out or run[-1] / REPORT_FOLDER).absolute()
-    results = run[-1] / allure3.RESULTS_FOLDER
-    written: dict[str, str] = {}
     with progress() as tell:
-        missing = _no_allure(results) if not html else "--html was asked for"
-        if missing is None:
-            given = [path / allure3.RESULTS_FOLDER for path in run]
-            file = history or target / "history.jsonl"
-            if history is None:
-                file.unlink(missing_ok=True)
-            made = allure3.render(
-                [path for path in given if path.is_dir()], target / "allure", history=file.absolute(),
-                single_file=single_file, title=f"kafkaos: {run[-1].name}", progress=tell,
-            )  # fmt: skip
-            written["allure"] = str(made)
-        elif not html:
-            tell(f"no Allure report, because {missing}; our own page instead")
-        written["page"] = str(_page(sessions, target, tell))
-    broken = [result for result in sessions[-1].results if result.outcome in BAD]
+        written = write(run, target, history=history, html=html, single_file=single_file, tell=tell)
+    broken = [result for result in _session(run[-1]).results if result.outcome in BAD]
     status = EXIT_BROKE if gate and broken else EXIT_HELD
+    if gate and "allure" in written:
+        from kafkaos.reporting import allure3
+
+        with progress() as tell:
+            objection = allure3.gate(run[-1] / allure3.RESULTS_FOLDER, tell)
+        if objection is not None:
+            stderr.print(objection, markup=False)
+            status = EXIT_BROKE
     if json:
         print_json(
             {"exit_status": status, "written": written, "not_held": [result.test for result in broken]}
@@ -78,6 +69,43 @@ def report(  # noqa: PLR0917 (typer passes all by keyword)
 
 
 report.__doc__ = HELP
+
+
+def write(
+    runs: Sequence[Path],
+    target: Path,
+    *,
+    tell: Callable[[str], None],
+    history: Path | None = None,
+    html: bool = False,
+    single_file: bool = False,
+) -> dict[str, str]:
+    """Both reports about the last of the runs, the others being its history; where they were written.
+
+    With a `history` file Allure takes the runs before from there, and adds the last to it.
+    """
+    from kafkaos.reporting import allure3
+
+    sessions = [_session(path) for path in runs]
+    written: dict[str, str] = {}
+    missing = "--html was asked for" if html else _no_allure(runs[-1] / allure3.RESULTS_FOLDER)
+    if missing is None:
+        results = [path / allure3.RESULTS_FOLDER for path in (runs if history is None else runs[-1:])]
+        if history is None:
+            (target / "history.jsonl").unlink(missing_ok=True)
+        made = allure3.render(
+            [path for path in results if path.is_dir()],
+            target / "allure",
+            history=(history or target / "history.jsonl").absolute(),
+            single_file=single_file,
+            title=f"kafkaos: {runs[-1].resolve().name}",
+            progress=tell,
+        )
+        written["allure"] = str(made)
+    elif not html:
+        tell(f"no Allure report, because {missing}; our own page instead")
+    written["page"] = str(_page(sessions, target, tell))
+    return written
 
 
 def _no_allure(results: Path) -> str | None:

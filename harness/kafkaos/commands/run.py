@@ -17,7 +17,7 @@ from kafkaos.commands.telling import print_json
 from kafkaos.errors import EXIT_HELD, EXIT_UNKNOWN, WrongUse
 from kafkaos.shipped import shipped
 
-PYTEST_PASSED, PYTEST_FAILED, PYTEST_INTERRUPTED = 0, 1, 2
+PYTEST_PASSED, PYTEST_FAILED, PYTEST_INTERRUPTED, PYTEST_NONE = 0, 1, 2, 5
 A_PLAN = "a_plan_breaks_no_guarantee"
 AN_EXPERIMENT = "an_experiment_keeps_its_steady_state_and_breaks_no_guarantee"
 SETTINGS = Path(__file__).with_name("scenarios.ini")
@@ -48,6 +48,18 @@ def run(  # noqa: PLR0917 (typer passes all by keyword)
         Path | None,
         typer.Option(metavar="DIR", help="For recordings, logs, Allure results (reports/out/TIME-SEED)."),
     ] = None,
+    security: Annotated[
+        str | None, typer.Option(metavar="PROFILE", help="Use this TLS profile where a cluster is plaintext.")
+    ] = None,
+    kafka: Annotated[
+        str | None, typer.Option(metavar="X.Y.Z", help="Run this Kafka instead of the default one.")
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(min=0, help="Start no scenario that would not be over by then.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Leave out the scenarios that --out has results of already.")
+    ] = False,
     json: Json = False,
 ) -> int:
     """Run scenarios on real brokers and judge them; without a name the main job."""
@@ -66,6 +78,10 @@ def run(  # noqa: PLR0917 (typer passes all by keyword)
         *([f"--kafka-java-home={java_home}"] if java_home else []),
         *([f"--kafka-image={image}"] if image else []),
         *([f"--kafka-plan={plan}"] if plan else []),
+        *([f"--kafka-security={security}"] if security else []),
+        *([f"--kafka-version={kafka}"] if kafka else []),
+        *([f"--kafka-minutes={minutes}"] if minutes is not None else []),
+        *(["--kafka-resume"] if resume else []),
     ]
     return run_tests([*targets, *settings], seed=seed, out=out, json=json)
 
@@ -91,7 +107,9 @@ def run_tests(arguments: list[str], *, seed: int, out: Path | None, json: bool) 
     """Run pytest on them, with a folder for what they write; the exit status in kafkaos's terms."""
     folder = (out or Path("reports/out") / f"{datetime.datetime.now():%Y%m%d-%H%M%S}-{seed}").absolute()
     own = [f"--kafka-seed={seed}", f"--kafka-out={folder}", f"--alluredir={folder / 'allure-results'}"]
-    own.append(f"--junitxml={folder / 'junit.xml'}")
+    # A resumed session adds its own file: each holds what one call of pytest ran.
+    number = 1 + len(list(folder.glob("junit*.xml")))
+    own.append(f"--junitxml={folder / ('junit.xml' if number == 1 else f'junit-{number}.xml')}")
     outcomes = Outcomes()
     with contextlib.redirect_stdout(sys.stderr) if json else contextlib.nullcontext():
         status = _pytest([*arguments, *own], outcomes)
@@ -106,11 +124,12 @@ def _pytest(arguments: list[str], outcomes: Outcomes) -> int:
     from kafkaos.pytest_plugin import last_exit_status
 
     code = int(pytest.main(arguments, plugins=[outcomes]))
-    if code == PYTEST_INTERRUPTED:
+    if code == PYTEST_INTERRUPTED and not outcomes.time_is_up:
         raise KeyboardInterrupt
     if code == PYTEST_PASSED:
         return EXIT_HELD
-    return last_exit_status() if code == PYTEST_FAILED else EXIT_UNKNOWN
+    told = (PYTEST_FAILED, PYTEST_INTERRUPTED, PYTEST_NONE)
+    return last_exit_status() if code in told else EXIT_UNKNOWN
 
 
 class Outcomes:
@@ -118,6 +137,10 @@ class Outcomes:
 
     def __init__(self) -> None:
         self._tests: dict[str, dict[str, Any]] = {}
+        self.time_is_up = False
+
+    def pytest_sessionfinish(self, session: Any) -> None:
+        self.time_is_up = str(session.shouldstop).startswith("kafkaos: the time is up")
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         test = self._tests.setdefault(

@@ -61,11 +61,12 @@ def severity_of(folder: Path) -> str:
 def description(told: Story) -> str:
     """Markdown: the verdicts with their counts, the witnesses of what did not hold, the faults, the command."""
     bad = [v for v in told.verdicts if v.status is not Status.PASS]
-    parts = [f"**{sentence_of(told.verdicts) or 'Nothing was judged.'}**"]
-    parts += [
-        f"- `{v.guarantee}` {'broke' if v.status is Status.FAIL else 'unknown'}: {v.sentence}" for v in bad
-    ]
-    parts += [f"    - {witness.sentence}" for v in bad for witness in v.witnesses[:3]]
+    parts = [] if bad else [f"**{sentence_of(told.verdicts) or 'Nothing was judged.'}**"]
+    for v in bad:
+        parts.append(
+            f"- **`{v.guarantee}` {'broke' if v.status is Status.FAIL else 'is unknown'}: {v.sentence}**"
+        )
+        parts += [f"    - {witness.sentence}" for witness in v.witnesses[:3]]
     if told.faults:
         parts.append("\nFaults:\n")
         parts += [

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from kafkaos.checks import Verdict
 
 RESULTS_FILE = "results.jsonl"
+TIME_IS_UP = "time-is-up"
+"""The mark of a session that stopped before its last test because of --kafka-minutes."""
 
 HELD, PASSED, SKIPPED = "held", "passed", "skipped"
 BROKE, FAILED, UNKNOWN, ERROR = "broke", "failed", "unknown", "error"

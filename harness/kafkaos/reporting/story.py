@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +14,7 @@ from kafkaos.history import Recording, load
 from kafkaos.reporting.logs import broker_logs
 from kafkaos.reporting.secrets import clean
 from kafkaos.reporting.timeline import Timeline, timeline
-from kafkaos.run import verdicts_of
+from kafkaos.run import PLAN_FILE, verdicts_of
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,10 @@ class Story:
 
     @property
     def plan(self) -> dict[str, Any]:
-        """What it takes to see the run again: its seed, its faults in order and the guarantees it judged."""
+        """What it takes to see the run again: its plan, else its seed, faults in order and guarantees."""
+        explicit = self.folder / PLAN_FILE
+        if explicit.exists():
+            return dict(clean(json.loads(explicit.read_text(encoding="utf-8"))))
         return {
             "seed": self.settings.get("seed"),
             "cluster": self.settings.get("cluster"),
