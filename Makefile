@@ -6,19 +6,56 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := run
-.PHONY: run test lint lock
+.PHONY: run test report lint lint-workflows lock machine nightly nightly-summary nightly-issues nightly-site
 
 run: $(STAMP)
 	$(BIN)/kafkaos run
 
+# Recordings, Allure's results and JUnit's go to reports/out/test; `make report` renders them.
 test: $(STAMP)
-	$(BIN)/pytest tests scenarios
+	rm -rf reports/out/test
+	$(BIN)/pytest tests scenarios --kafka-out=reports/out/test --alluredir=reports/out/test/allure-results \
+	  --junitxml=reports/out/test/junit.xml
+
+report: $(STAMP)
+	$(BIN)/kafkaos report reports/out/test
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# actionlint is a Go program: built once from the Go module of this version, by its checksum.
+ACTIONLINT := build/tools/actionlint-1.7.12
+$(ACTIONLINT):
+	GOBIN=$(CURDIR)/build/tools go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+	mv build/tools/actionlint $@
+
+lint-workflows: $(ACTIONLINT)
+	$(ACTIONLINT) -shellcheck= -pyflakes= .github/workflows/*.yml
+
+# What the tests use of the machine beside Python: a Chromium, Go, Node. Installs what is missing, where it may.
+machine:
+	.ci/machine
+
+# Round after round, each with another seed, for MINUTES; goes on where it stopped. `make nightly MINUTES=10`.
+MINUTES ?= 60
+NIGHTLY := reports/out/nightly
+nightly: $(STAMP)
+	$(BIN)/kafkaos nightly --minutes $(MINUTES) --out $(NIGHTLY) $(if $(SCENARIOS),$(SCENARIOS)) \
+	  $(if $(CLUSTER),--cluster $(CLUSTER)) $(if $(KAFKA),--kafka $(KAFKA)) $(if $(SEED),--seed $(SEED)) \
+	  $(if $(filter-out plain,$(SECURITY)),--security $(SECURITY)) $(if $(BACKEND),--backend $(BACKEND))
+
+nightly-summary:
+	@cat $(NIGHTLY)/summary.md 2>/dev/null || echo 'The night ended before its summary.'
+
+# Of the nights that CI's jobs left in reports/out/nights: an issue for each new failure, and one site of all reports.
+nightly-issues: $(STAMP)
+	$(BIN)/python -m kafkaos.reporting.issues reports/out/nights/*
+
+nightly-site: $(STAMP)
+	$(BIN)/python -m kafkaos.reporting.site reports/out/nights reports/out/site
 
 $(STAMP): pyproject.toml requirements/dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

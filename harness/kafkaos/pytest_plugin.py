@@ -14,6 +14,7 @@ import os
 import re
 import secrets
 import shlex
+import shutil
 import time
 import traceback
 from collections.abc import Iterator
@@ -24,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from kafkaos.backends.names import BACKENDS, DEFAULT_BACKEND, Backend
-from kafkaos.errors import EXIT_BROKE, EXIT_HELD, EXIT_UNKNOWN, KafkaosError
+from kafkaos.errors import EXIT_BROKE, EXIT_HELD, EXIT_UNKNOWN, KafkaosError, WrongUse
 from kafkaos.reporting.results import TIME_IS_UP
 from kafkaos.reporting.terminal import OUTCOME_PROPERTY, RESULT_PROPERTY, Terminal
 
@@ -340,6 +341,13 @@ def chaos(
     digest = hashlib.sha256(request.node.nodeid.encode()).hexdigest()[:6]
     name = re.sub(r"[^A-Za-z0-9_.-]+", "-", request.node.name.removeprefix("test_"))[:80].strip("-")
     folder = session.out / "runs" / f"{name}-{digest}"
+    replay = None if session.replay is None else plan_of(session.replay)
+    if session.replay == folder:
+        raise WrongUse(
+            f"{folder} is the run to replay, and would be overwritten: give another folder for it."
+        )
+    # Of a run that was cut off: a recording is never gone on with.
+    shutil.rmtree(folder, ignore_errors=True)
     run = Chaos(
         kafka_cluster,
         spawner=session.pool.supervisor,
@@ -354,7 +362,7 @@ def chaos(
             "logs": os.path.relpath(kafka_cluster.log_folder, folder),
         },
         step=allure.step,
-        replay=None if session.replay is None else plan_of(session.replay),
+        replay=replay,
     )
     course.folder, course.verdicts = folder, run.verdicts
     request.node.user_properties.append(("kafkaos_run", str(folder)))

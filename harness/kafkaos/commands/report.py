@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kafkaos.commands.options import Json
-from kafkaos.commands.telling import print_json, progress, stderr
+from kafkaos.commands.telling import print_json, progress
 from kafkaos.errors import EXIT_BROKE, EXIT_HELD, WrongUse
 
 if TYPE_CHECKING:
@@ -50,14 +50,6 @@ def report(  # noqa: PLR0917 (typer passes all by keyword)
         written = write(run, target, history=history, html=html, single_file=single_file, tell=tell)
     broken = [result for result in _session(run[-1]).results if result.outcome in BAD]
     status = EXIT_BROKE if gate and broken else EXIT_HELD
-    if gate and "allure" in written:
-        from kafkaos.reporting import allure3
-
-        with progress() as tell:
-            objection = allure3.gate(run[-1] / allure3.RESULTS_FOLDER, tell)
-        if objection is not None:
-            stderr.print(objection, markup=False)
-            status = EXIT_BROKE
     if json:
         print_json(
             {"exit_status": status, "written": written, "not_held": [result.test for result in broken]}

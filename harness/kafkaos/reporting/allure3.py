@@ -101,26 +101,13 @@ def render(
     return target / "index.html"
 
 
-def gate(run: Path, progress: Progress) -> str | None:
-    """None where the results pass the quality gate of allurerc.json, else what Allure says of them."""
-    allure = install(progress)
-    with tempfile.TemporaryDirectory(prefix="kafkaos-allure-") as scratch:
-        config = _config(Path(scratch), Path(scratch) / "out", history=None, single_file=True, title="gate")
-        done = subprocess.run(
-            [str(allure), "quality-gate", str(run), "--config", str(config), "--cwd", scratch],
-            capture_output=True, text=True, timeout=RENDER_LIMIT_S, env=_environment(), check=False,
-        )  # fmt: skip
-    return None if done.returncode == 0 else _plain(done.stdout + done.stderr).strip()
-
-
-def _config(scratch: Path, output: Path, *, history: Path | None, single_file: bool, title: str) -> Path:
+def _config(scratch: Path, output: Path, *, history: Path, single_file: bool, title: str) -> Path:
     config: dict[str, Any] = json.loads((shipped("reports") / "allurerc.json").read_text(encoding="utf-8"))
     config |= {"name": title, "output": str(output)}
     config["categories"] = json.loads((shipped("reports") / "categories.json").read_text(encoding="utf-8"))
     config["plugins"]["awesome"]["options"] |= {"reportName": title, "singleFile": single_file}
-    if history is not None:
-        history.parent.mkdir(parents=True, exist_ok=True)
-        config["historyPath"] = str(history)
+    history.parent.mkdir(parents=True, exist_ok=True)
+    config["historyPath"] = str(history)
     path = scratch / "allurerc.json"
     path.write_text(json.dumps(config), encoding="utf-8")
     return path

@@ -1,4 +1,4 @@
-"""Opens one issue for each scenario that newly does not hold: `python -m kafkaos.reporting.issues NIGHTLY-FOLDER`.
+"""Opens one issue for each scenario that newly does not hold: `python -m kafkaos.reporting.issues NIGHTLY-FOLDER…`.
 
 By GitHub's own command `gh`, which must be signed in. A scenario with an open issue gets no second one.
 """
@@ -61,10 +61,11 @@ def _gh(*arguments: str) -> str:
 
 
 def main() -> int:
-    """Of the folder that the first argument names."""
+    """Of the folders that the arguments name."""
     try:
-        for title in open_issues(Path(sys.argv[1])):
-            print(f"opened: {title}")
+        for folder in sys.argv[1:]:
+            for title in open_issues(Path(folder)):
+                print(f"opened: {title}")
     except KafkaosError as error:
         print(f"kafkaos: {error}", file=sys.stderr)
         return error.exit_status
