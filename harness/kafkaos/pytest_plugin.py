@@ -436,6 +436,8 @@ def _reproduce(item: pytest.Item, session: Session) -> str:
     backend = "" if session.backend == "process" else f"backend {shlex.quote(session.backend)}"
     java = f"java-home {shlex.quote(session.java_home)}" if session.java_home else ""
     changes = [f"security {session.security}" if session.security else ""]
+    if session.image:
+        changes.append(f"image {shlex.quote(session.image)}")
     if session.version:
         changes.append(f"{'kafka' if session.by_command else 'version'} {session.version}")
     cluster = session.cluster
