@@ -21,6 +21,7 @@ from kafkaos.commands.options import Backend, check_backend
 from kafkaos.commands.scenarios import choose, scenarios
 from kafkaos.commands.telling import progress, stderr
 from kafkaos.errors import EXIT_BROKE, EXIT_HELD, EXIT_UNKNOWN, BrokenRecording
+from kafkaos.reporting.results import ERROR, SKIPPED, TIME_IS_UP, read
 
 STATE_FILE, HISTORY_FILE, NIGHTS, ROUNDS = "nightly.json", "history.jsonl", "nights", "rounds"
 # The plan that a person writes is not for a night.
@@ -79,9 +80,7 @@ def nightly(  # noqa: PLR0917 (typer passes all by keyword)
     scenario: Annotated[
         list[str] | None, typer.Argument(metavar="[SCENARIO]…", help="As in `kafkaos run`; without one all.")
     ] = None,
-    minutes: Annotated[
-        float, typer.Option(min=1, help="All of it, the report included, takes no longer.")
-    ] = 60,
+    minutes: Annotated[float, typer.Option(min=1, help="All of it, the report included.")] = 60,
     out: Annotated[
         Path, typer.Option(metavar="DIR", help="Rounds, history and reports; goes on from what it holds.")
     ] = Path("reports/out/nightly"),
@@ -109,6 +108,7 @@ def nightly(  # noqa: PLR0917 (typer passes all by keyword)
     state = State.load(out, seed)
     worked_on: list[dict[str, Any]] = []
     interrupted = None
+    ran_nothing = False
     try:
         while time.time() < deadline_s:
             one = state.next_round(words)
@@ -119,6 +119,13 @@ def nightly(  # noqa: PLR0917 (typer passes all by keyword)
             state.save()
             if not one["complete"]:
                 break
+            results = read(out / one["folder"]) if (out / one["folder"]).is_dir() else []
+            ran_nothing = all(result.outcome in {ERROR, SKIPPED} for result in results)
+            if ran_nothing:  # the next would do no better
+                stderr.print(
+                    f"kafkaos: no scenario of round {one['number']} could run: see above why", markup=False
+                )
+                break
     except KeyboardInterrupt as caught:
         interrupted = caught
     finally:
@@ -126,7 +133,7 @@ def nightly(  # noqa: PLR0917 (typer passes all by keyword)
     status = _tell(out, began_s, worked_on)
     if interrupted is not None:
         raise interrupted
-    return status
+    return EXIT_UNKNOWN if ran_nothing and status == EXIT_HELD else status
 
 
 def _round(out: Path, one: dict[str, Any], deadline_s: float) -> bool:
@@ -153,8 +160,6 @@ def _round(out: Path, one: dict[str, Any], deadline_s: float) -> bool:
 
 def _all_ran(folder: Path) -> bool:
     """Whether pytest was not stopped by the clock: it then leaves a mark."""
-    from kafkaos.reporting.results import TIME_IS_UP
-
     return not (folder / TIME_IS_UP).exists()
 
 
@@ -169,7 +174,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 def _tell(out: Path, began_s: float, worked_on: Sequence[dict[str, Any]]) -> int:
     from kafkaos.reporting.night import SUMMARY_JSON, SUMMARY_TEXT, Night, markdown, summary
-    from kafkaos.reporting.results import BROKE, FAILED, read
+    from kafkaos.reporting.results import BROKE, FAILED
 
     stamp = datetime.datetime.fromtimestamp(began_s).strftime("%Y%m%d-%H%M%S")
     earlier = sorted(path for path in (out / NIGHTS).glob("*") if path.is_dir())
