@@ -15,7 +15,7 @@ def test_a_night_in_which_nothing_ran_is_no_pass(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "kafkaos.cli", "nightly", "A3", "--minutes", "60", "--seed", "1"]
     done = subprocess.run(
         [*command, "--cluster", "single", "--out", str(tmp_path / "out")],
-        env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False,
+        env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False,
     )  # fmt: skip
     assert done.returncode == 2, done.stderr
     assert json.loads((tmp_path / "out" / "summary.json").read_text())["seeds"]
