@@ -21,14 +21,13 @@ HOUR_S = 3600.0
 @pytest.mark.skipif(library() is None, reason="libfaketime is not installed (apt-get install faketime)")
 @pytest.mark.scenario("faults-time")
 @pytest.mark.kafka_cluster("single")
-@pytest.mark.parametrize("by_s", [HOUR_S, -HOUR_S])
-def test_a_clock_that_jumps_an_hour_and_back_costs_no_record(kafka_cluster, chaos, by_s):
-    """The leader's clock jumps an hour ahead or behind, and back: nothing is lost, doubled or swapped."""
+def test_a_clock_that_jumps_an_hour_and_back_costs_no_record(kafka_cluster, chaos):
+    """The leader's clock jumps an hour ahead, and back when healed: nothing is lost, doubled or swapped."""
     topic = kafka_cluster.create_topic("orders")
     producer = chaos.producer(topic, rate=300)
     consumer = chaos.consumer(topic, group="billing")
     producer.wait_acknowledged(100, timeout_s=WAIT_S)
-    with chaos.fault(ClockJump(leader(topic), by_s=by_s)):
+    with chaos.fault(ClockJump(leader(topic), by_s=HOUR_S)):
         producer.wait_acknowledged(100, after=producer.mark(), timeout_s=WAIT_S)
         consumer.wait_read(100, after=consumer.mark(), timeout_s=WAIT_S)
     producer.wait_acknowledged(100, after=producer.mark(), timeout_s=WAIT_S)
