@@ -43,18 +43,18 @@ def test_a_zombie_is_fenced_when_it_comes_back(kafka_cluster, chaos):
 def test_a_hanging_transaction_holds_up_readers_until_its_time_is_over(kafka_cluster, chaos):
     """Killed with an open transaction: `read_committed` readers stop before it, and go on when it timed out."""
     topic = kafka_cluster.create_topic("payments")
-    hanging = chaos.transactional_producer(
-        topic,
-        transactional_id="hanging",
-        rate=100,
-        records_per_transaction=100_000,
-        transaction_timeout_ms=8000,
-    )
-    hanging.wait_acknowledged(10, timeout_s=WAIT_S)
-    plain = chaos.producer(topic, rate=200)
+    # All others are there first: the transaction's time runs from its first record.
+    plain = chaos.producer(topic, rate=200, start=False)
+    plain.start(paused=True)
     careful = chaos.consumer(topic, name="careful", assignment=((topic, 0, -2),), isolation="committed")
     careless = chaos.consumer(topic, name="careless", assignment=((topic, 0, -2),))
+    hanging = chaos.transactional_producer(
+        topic, transactional_id="hanging", rate=100, records_per_transaction=100_000,
+        transaction_timeout_ms=12_000, delivery_timeout_ms=5000,
+    )  # fmt: skip
+    hanging.wait_acknowledged(10, timeout_s=WAIT_S)
     with chaos.fault(KillClient(hanging.name, restart=False)):
+        plain.go_on()
         careless.wait_read(100, after=careless.mark(), timeout_s=WAIT_S)
         assert careful.read == 0
         careful.wait_read(100, timeout_s=WAIT_S)
