@@ -422,10 +422,7 @@ class Chaos:
         """Drain if need be, and judge; raises nothing for a broken guarantee (controls look at it themselves)."""
         self.drain()
         with self._step("check"):
-            recording = self._archived()
-            for topic in sorted({topic for guarantee in guarantees for topic in self._bodies_of(guarantee)}):
-                self.bodies(topic)
-            recording = replace(recording, bodies=load_bodies(self.folder), models=load_models(self.folder))
+            recording = self.recording_for(guarantees)
             write_meta(self.folder, {"guarantees": [checks.to_json(guarantee) for guarantee in guarantees]})
             self.verdicts = [*self.verdicts, *checks.judge_all(recording, guarantees)]
             text = json.dumps([verdict.to_json() for verdict in self.verdicts], indent=1)
@@ -465,6 +462,13 @@ class Chaos:
         if isinstance(guarantee, checks.MatchesModel):
             return [guarantee.topic] if guarantee.topic else self._expected
         return guarantee.bodies_of if isinstance(guarantee, checks.ExactlyOnce) else ()
+
+    def recording_for(self, guarantees: Sequence[Guarantee]) -> Recording:
+        """What was recorded, with the whole records of the topics that these guarantees look at; drains first."""
+        recording = self.recording
+        for topic in sorted({topic for guarantee in guarantees for topic in self._bodies_of(guarantee)}):
+            self.bodies(topic)
+        return replace(recording, bodies=load_bodies(self.folder), models=load_models(self.folder))
 
     @property
     def recording(self) -> Recording:

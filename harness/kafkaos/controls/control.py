@@ -81,6 +81,8 @@ class Control:
     """The shipped cluster that it runs on, with `properties` on top."""
     play: Callable[[Chaos], Topics]
     properties: Properties = field(default_factory=dict)
+    twin_guarantees: tuple[Guarantee, ...] = ()
+    """The same guarantees where their parameters name a side's own topics; without them those of the weak side."""
 
     @property
     def spec(self) -> ClusterSpec:
@@ -95,14 +97,14 @@ class Control:
         is known of the checks.
         """
         topics = self.play(chaos)
-        recording = chaos.recording
+        recording = chaos.recording_for((*self.guarantees, *self.twin_guarantees))
         if chaos.without_evidence:
             raise SetupFailed(
                 f"the control {self.name} proves nothing, these faults left no evidence: "
                 f"{'; '.join(chaos.without_evidence)}; run it again on an idle machine"
             )
         weak = judge_all(only_topic(recording, topics.weak), self.guarantees)
-        twin = judge_all(only_topic(recording, topics.twin), self.guarantees)
+        twin = judge_all(only_topic(recording, topics.twin), self.twin_guarantees or self.guarantees)
         result = ControlResult(
             control=self.name,
             weak=tuple(weak),

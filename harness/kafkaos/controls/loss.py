@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import ExitStack
 
-from kafkaos.checks import no_acknowledged_loss, offsets_agree
+from kafkaos.checks import no_acknowledged_loss, offsets_agree, real_time_order
 from kafkaos.cluster import HasFiles
 from kafkaos.controls.control import WAIT_S, Control, Topics, create_topics
 from kafkaos.controls.failover import DieAhead
@@ -109,7 +109,7 @@ UNCLEAN_ELECTION = Control(
     name="unclean-election",
     weakness="unclean.leader.election.enable=true, min.insync.replicas=1",
     safety="no unclean election, min.insync.replicas=2",
-    guarantees=(no_acknowledged_loss, offsets_agree),
+    guarantees=(no_acknowledged_loss, offsets_agree, real_time_order),
     cluster="three",
     play=_unclean_election,
 )

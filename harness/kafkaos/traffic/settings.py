@@ -143,13 +143,18 @@ class ProducerSettings(ClientSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class TransactionalSettings(ProducerSettings):
-    """A transactional producer: `records_per_transaction` sends, then commit, or abort for `abort_ratio`."""
+    """A transactional producer: `records_per_transaction` sends, then commit, or abort for `abort_ratio`.
+
+    With `transactions=False` it only believes so (a mistake on purpose): it has no transactional.id, its commits wait
+    for the acknowledgements, and its aborts take nothing back.
+    """
 
     transactional_id: str
     records_per_transaction: int = 10
     abort_ratio: float = 0.0
     seed: int = 0
     transaction_timeout_ms: int = 60_000
+    transactions: bool = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -160,6 +165,8 @@ class TransactionalSettings(ProducerSettings):
 
     def librdkafka(self) -> dict[str, Any]:
         """The configuration of the Producer object."""
+        if not self.transactions:
+            return super().librdkafka()
         return {
             "transactional.id": self.transactional_id,
             "transaction.timeout.ms": self.transaction_timeout_ms,

@@ -44,7 +44,9 @@ class Transactions:
     def run(self) -> None:
         """Transactions until told to stop or the count of records is reached; an open one is ended first."""
         settings, client = self._settings, self._client
-        if not self._settled(lambda: self._sends.producer.init_transactions(_CALL_S)):
+        if settings.transactions and not self._settled(
+            lambda: self._sends.producer.init_transactions(_CALL_S)
+        ):
             return
         counts = partition_counts(settings, client, self._sends.producer)
         pace = Pace(settings.rate, now_s=time.monotonic())
@@ -71,7 +73,8 @@ class Transactions:
         self._count += 1
         abort = self._random.random() < self._settings.abort_ratio
         self._recorder.add(Op.BEGIN, transaction=transaction)
-        self._sends.producer.begin_transaction()
+        if self._settings.transactions:
+            self._sends.producer.begin_transaction()
         left = self._settings.records_per_transaction
         while left and self._client.command is not Control.STOP and self._client.fatal is None:
             due = pace.due(time.monotonic(), at_most=min(left, BLOCK_RECORDS))
@@ -88,16 +91,15 @@ class Transactions:
         self._end(transaction, abort=abort or left > 0)
 
     def _end(self, transaction: int, *, abort: bool) -> None:
-        producer = self._sends.producer
         row = self._recorder.begin(Op.END, transaction=transaction)
         committed = False
         try:
             if not abort:
-                committed = self._settled(lambda: producer.commit_transaction(_CALL_S))
+                committed = self._settled(self._commit)
         except KafkaException as error:  # only an abort is left
             self._client.on_error(error.args[0])
             abort = True
-        aborted = abort and self._settled(lambda: producer.abort_transaction(_CALL_S))
+        aborted = abort and self._settled(self._abort)
         self._sends.settle()
         if committed:
             self._recorder.complete(row, Outcome.OK)
@@ -105,6 +107,16 @@ class Transactions:
         elif aborted:
             self._recorder.complete(row, Outcome.FAIL)
             self._client.page.add(Word.TRANSACTIONS_ABORTED, 1)
+
+    def _commit(self) -> None:
+        if self._settings.transactions:
+            self._sends.producer.commit_transaction(_CALL_S)
+        else:
+            self._sends.flush(timeout_s=self._settings.flush_timeout_s)
+
+    def _abort(self) -> None:
+        if self._settings.transactions:
+            self._sends.producer.abort_transaction(_CALL_S)
 
     def _settled(self, call: Callable[[], None]) -> bool:
         """Repeat a transactional call until it is through; False if a stop was asked and time is over.
