@@ -17,6 +17,7 @@ from kafkaos.commands import image
 from kafkaos.commands.bench import bench
 from kafkaos.commands.certs import certs
 from kafkaos.commands.check import check
+from kafkaos.commands.controls import controls
 from kafkaos.commands.doctor import doctor
 from kafkaos.commands.heal import heal
 from kafkaos.commands.listing import list_things
@@ -41,6 +42,7 @@ app = typer.Typer(
 app.command()(run)
 app.command()(up)
 app.command()(check)
+app.command()(controls)
 app.command()(report)
 app.command()(nightly)
 app.command()(replay)
