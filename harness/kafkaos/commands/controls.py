@@ -125,7 +125,7 @@ def _play(control: Control, pool: ClusterPool, folder: Path, seed: int) -> Contr
 
 
 def _row(
-    control: Control, run: int, guarantee: str, weak: str, safe: str, broke: str, held: str
+    control: Control, run: int, guarantee: str, *, weak: str, safe: str, broke: str, held: str
 ) -> dict[str, Any]:
     return {
         "guarantee": guarantee,
