@@ -34,16 +34,17 @@ def controls(  # noqa: PLR0917 (typer passes all by keyword)
     json: Json = False,
 ) -> int:
     """Self-test: each guarantee must turn red on a weak setting of real brokers, and stay green on its safe twin."""
-    from kafkaos.backends.network import sweep
     from kafkaos.backends.pool import ClusterPool
+    from kafkaos.backends.start import Setup
 
     chosen = _choose(name or [])
     seed = secrets.randbelow(2**31) if seed is None else seed
     folder = (out or Path("reports/out") / f"{datetime.datetime.now():%Y%m%d-%H%M%S}-controls").absolute()
     rows: list[dict[str, Any]] = []
-    sweep()
     with progress() as tell:
-        pool = ClusterPool(folder / "clusters", java_home=java_home, progress=tell, rng=random.Random(seed))
+        pool = ClusterPool(
+            folder / "clusters", setup=Setup(java_home=java_home), progress=tell, rng=random.Random(seed)
+        )
         try:
             # Of one cluster after each other, so that it is started once.
             for control in sorted(chosen, key=lambda one: (one.cluster, str(sorted(one.properties.items())))):
