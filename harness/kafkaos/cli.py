@@ -20,6 +20,7 @@ from kafkaos.commands.check import check
 from kafkaos.commands.controls import controls
 from kafkaos.commands.doctor import doctor
 from kafkaos.commands.heal import heal
+from kafkaos.commands.importing import import_history
 from kafkaos.commands.listing import list_things
 from kafkaos.commands.nightly import nightly
 from kafkaos.commands.replay import replay
@@ -43,6 +44,7 @@ app.command()(run)
 app.command()(up)
 app.command()(check)
 app.command()(controls)
+app.command("import")(import_history)
 app.command()(report)
 app.command()(nightly)
 app.command()(replay)

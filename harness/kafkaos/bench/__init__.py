@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol, cast
 
 from kafkaos.backends.jars import Progress
 
-BENCHES = ("startup", "links", "traffic")
+BENCHES = ("startup", "links", "traffic", "checks")
 
 
 class Table(NamedTuple):

@@ -119,7 +119,7 @@ def archive(folder: Path) -> Recording:
     if not (folder / ARCHIVE_FILE).exists():
         rows, run = recording.rows, recording.meta["run"]
         # The count is noted first: an archive that appears under its name always has its count to match.
-        meta = write_meta(folder, {"run": run, "rows": rows.height, "clients": _rows_by_client(rows)})
+        meta = write_meta(folder, {"run": run, "rows": rows.height, "clients": rows_by_client(rows)})
         draft = folder / (ARCHIVE_FILE + ".tmp")
         rows.write_parquet(draft, compression="zstd", metadata={RUN_KEY: run})
         draft.rename(folder / ARCHIVE_FILE)
@@ -153,7 +153,7 @@ def _load_folder(folder: Path) -> Recording:
         rows=rows,
         meta=meta,
         events=_events(folder),
-        doubt=_doubt(folder, meta, _rows_by_client(rows), archived=bool(found)),
+        doubt=_doubt(folder, meta, rows_by_client(rows), archived=bool(found)),
         bodies=load_bodies(folder),
         models=load_models(folder),
     )
@@ -172,7 +172,8 @@ def _meta_of(folder: Path, run: str | None) -> dict[str, Any]:
     return meta | {"run": run}
 
 
-def _rows_by_client(rows: pl.DataFrame) -> dict[str, int]:
+def rows_by_client(rows: pl.DataFrame) -> dict[str, int]:
+    """How many rows each client has."""
     counted = rows.group_by(pl.col("client").cast(pl.String)).len().sort("client")
     return dict(counted.iter_rows())
 
