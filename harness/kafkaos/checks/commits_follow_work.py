@@ -25,7 +25,9 @@ class CommitsFollowWork(ByPartition):
     deliveries are its work.
 
     *Ahead*: below the committed offset lies a record, from the group's first position on, that was not
-    processed by any member when the commit was asked for. Which records there are is told by the log at the
+    processed by any member when the commit was asked for. Work of the member that commits is compared by its
+    program order, that of others by time: it was surely later if done after the commit's
+    answer. Which records there are is told by the log at the
     end (of committed records where the group reads those) and by the deliveries. In a partition where a
     member sought, only delivered records count. *Fallen*: a commit asked for after another was confirmed, with
     no seek between, has the smaller offset.
@@ -102,7 +104,8 @@ def _required(recording: Recording, work: pl.DataFrame) -> pl.DataFrame:
             .filter(pl.col("offset") >= pl.col("begin"))
             .select(*GROUP_PLACE, "offset", "value")
         )
-    done = work.group_by(*GROUP_PLACE, "offset").agg(pl.col("done_ns").min())
+    first = work.sort("done_ns", "row").group_by(*GROUP_PLACE, "offset", maintain_order=True)
+    done = first.agg(pl.col("done_ns", "client", "incarnation", "row").first())
     required = pl.concat([given, *lying]).unique([*GROUP_PLACE, "offset"], keep="first")
     return required.join(done, on=[*GROUP_PLACE, "offset"], how="left").with_columns(
         pl.col("done_ns").fill_null(_NEVER_NS)
@@ -111,24 +114,37 @@ def _required(recording: Recording, work: pl.DataFrame) -> pl.DataFrame:
 
 def _ahead(recording: Recording, commits: pl.DataFrame, work: pl.DataFrame) -> pl.DataFrame:
     required = _required(recording, work).sort(*GROUP_PLACE, "offset")
-    latest = pl.col("done_ns").cum_max().over(GROUP_PLACE)
-    # Of the records up to here, the one that was done last: it decides.
-    where = pl.when(pl.col("done_ns") == latest).then("offset").forward_fill().over(GROUP_PLACE)
-    value = pl.when(pl.col("done_ns") == latest).then("value").forward_fill().over(GROUP_PLACE)
-    required = required.with_columns(latest_ns=latest, undone=where, undone_value=value)
-    found = (
+    later = _with_latest(commits, required, "done_ns", GROUP_PLACE)
+    later = later.filter(pl.col("latest") > pl.col("completed_ns"))
+    own = _with_latest(commits, required.drop_nulls("client"), "row", [*GROUP_PLACE, "client", "incarnation"])
+    own = own.filter(pl.col("latest") > pl.col("row")).with_columns(latest=pl.lit(0, pl.Int64))
+    found = pl.concat([later, own.select(later.columns)])
+    return found.unique(["client", "incarnation", "row"], keep="first", maintain_order=True)
+
+
+def _with_latest(commits: pl.DataFrame, required: pl.DataFrame, name: str, by: list[str]) -> pl.DataFrame:
+    """Each commit with the greatest `name` among the records below its offset, and the record that has it."""
+    latest = pl.col(name).cum_max().over(by)
+    last = pl.col(name) == latest
+    required = required.select(
+        *by,
+        at="offset",
+        latest=latest.cast(pl.Int64),
+        undone=pl.when(last).then("offset").forward_fill().over(by),
+        undone_value=pl.when(last).then("value").forward_fill().over(by),
+    )
+    return (
         commits.with_columns(last=pl.col("offset") - 1)
         .sort("last")
         .join_asof(
-            required.select(*GROUP_PLACE, "latest_ns", "undone", "undone_value", at="offset").sort("at"),
+            required.sort("at"),
             left_on="last",
             right_on="at",
-            by=GROUP_PLACE,
+            by=by,
             strategy="backward",
             check_sortedness=False,
         )
     )
-    return found.filter(pl.col("latest_ns") > pl.col("invoked_ns"))
 
 
 def _seeks(recording: Recording) -> pl.DataFrame:
@@ -168,7 +184,7 @@ def _of(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _ahead_sentence(row: dict[str, Any]) -> str:
-    when = "was never processed" if row["latest_ns"] == _NEVER_NS else "was processed only later"
+    when = "was never processed" if row["latest"] == _NEVER_NS else "was processed only later"
     return (
         f"{row['client']} of group {row['group']} committed offset {row['offset']} of "
         f"{row['topic']}-{row['partition']}, "

@@ -8,7 +8,18 @@ from kafkaos.checks import views
 from kafkaos.history import Recording
 
 GROUP_PLACE = ["group", "place"]
-_COLUMNS = ["client", "group", "topic", "partition", "place", "offset", "value", "invoked_ns"]
+_COLUMNS = [
+    "client",
+    "incarnation",
+    "row",
+    "group",
+    "topic",
+    "partition",
+    "place",
+    "offset",
+    "value",
+    "invoked_ns",
+]
 
 
 def worked(recording: Recording) -> pl.DataFrame:
