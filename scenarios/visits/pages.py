@@ -26,9 +26,9 @@ def visit(number, url, after_s):
     return Sent(value, key=url)
 
 
-def some_visits(rng, count, *, begin_s=0.0, late=True):
+def some_visits(rng, count, *, late=True):
     """Visits one after another, some out of order within the grace, a few later than that."""
-    found, now_s = [], begin_s
+    found, now_s = [], 0.0
     for number in range(count):
         now_s += rng.choice([0, 0.4, 3, 9, 31])
         back_s = rng.choice([0, 0, 0, 5, 45, 59.9, *([75, 400] if late else [])])

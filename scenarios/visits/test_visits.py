@@ -29,16 +29,16 @@ def test_the_averages_equal_the_model_with_late_and_unordered_visits(world, chao
 def test_killed_in_the_middle_of_a_window_it_goes_on_with_the_right_sums(world, chaos):
     """kill -9 within the windows, local state kept, then deleted: the sums are those of all visits, each once."""
     create_topics(world.cluster)
-    rng = random.Random(chaos.seed)
+    visits = some_visits(random.Random(chaos.seed), 120, late=False)
     app = start(world)
     for number, forget in enumerate((False, True)):
-        world.write(VISITS, some_visits(rng, 40, begin_s=number * 20.0, late=False))
+        world.write(VISITS, visits[number * 40 : number * 40 + 40])
         world.wait_processed(app, VISITS, len(app.events("process")) + 10)
         app.kill()
         if forget:
             world.forget_state()
         app.restart()
-    world.write(VISITS, some_visits(rng, 40, begin_s=40.0, late=False))
+    world.write(VISITS, visits[80:])
     chaos.drain()
     assert expect_of_the_log(chaos) == 120
     chaos.verify(matches_model())
