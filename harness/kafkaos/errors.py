@@ -23,6 +23,10 @@ class WrongUse(KafkaosError):
     exit_status = EXIT_WRONG_USE
 
 
+class NotAvailable(WrongUse):
+    """The cluster cannot do this at all, whatever is done about it: a test that needs it has nothing to say there."""
+
+
 class SetupFailed(KafkaosError):
     """The machine could not give what was asked: no Java, no network, a port in use, no permission."""
 

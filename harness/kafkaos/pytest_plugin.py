@@ -25,14 +25,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from kafkaos.backends.names import BACKENDS, DEFAULT_BACKEND, Backend
-from kafkaos.errors import EXIT_BROKE, EXIT_HELD, EXIT_UNKNOWN, KafkaosError, WrongUse
+from kafkaos.errors import EXIT_BROKE, EXIT_HELD, EXIT_UNKNOWN, KafkaosError, NotAvailable, WrongUse
 from kafkaos.reporting.results import TIME_IS_UP
 from kafkaos.reporting.terminal import OUTCOME_PROPERTY, RESULT_PROPERTY, Terminal
 
 # All else is imported where it is used: a pytest run without Kafka must not pay for it.
 if TYPE_CHECKING:
     from kafkaos.backends.pool import ClusterPool
-    from kafkaos.backends.process import ProcessCluster
+    from kafkaos.backends.start import Running
     from kafkaos.faults import Plan
     from kafkaos.planfile import Experiment
     from kafkaos.reporting.course import Course
@@ -53,6 +53,8 @@ class Session:
     cluster: str | None
     backend: Backend
     image: str | None
+    bootstrap: str | None
+    client_config: Path | None
     java_home: str | None
     out: Path
     quiet: bool
@@ -77,7 +79,13 @@ class Session:
             from kafkaos.backends.pool import ClusterPool
             from kafkaos.backends.start import Setup
 
-            setup = Setup(self.backend, java_home=self.java_home, image=self.image)
+            setup = Setup(
+                self.backend,
+                java_home=self.java_home,
+                image=self.image,
+                bootstrap=self.bootstrap,
+                client_config=self.client_config,
+            )
             self._pool = ClusterPool(self.out / "clusters", setup=setup, progress=self.progress)
         return self._pool
 
@@ -130,6 +138,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--kafka-image",
         metavar="NAME",
         help="image of the backend docker; without it the one made by `kafkaos image build`, else apache/kafka",
+    )
+    group.addoption(
+        "--kafka-bootstrap",
+        metavar="HOST:PORT",
+        help="test a cluster that is there already; what it cannot do is skipped, and only topics of ours are deleted",
+    )
+    group.addoption(
+        "--kafka-client-config",
+        metavar="FILE",
+        type=Path,
+        help="how clients reach that cluster: librdkafka properties, as kcat -F takes them",
     )
     group.addoption(
         "--kafka-seed",
@@ -190,7 +209,7 @@ def pytest_configure(config: pytest.Config) -> None:
         or config.getoption("--kafka-out")
         or config.rootpath / "reports" / "out" / f"{stamp}-{seed}"
     )
-    backend = config.getoption("--kafka-backend")
+    backend = "external" if config.getoption("--kafka-bootstrap") else config.getoption("--kafka-backend")
     if backend not in BACKENDS:
         raise pytest.UsageError(f"there is no backend '{backend}'; there are: {', '.join(BACKENDS)}")
     minutes = config.getoption("--kafka-minutes")
@@ -199,6 +218,8 @@ def pytest_configure(config: pytest.Config) -> None:
         cluster=config.getoption("--kafka-cluster"),
         backend=backend,
         image=config.getoption("--kafka-image"),
+        bootstrap=config.getoption("--kafka-bootstrap"),
+        client_config=config.getoption("--kafka-client-config"),
         java_home=config.getoption("--kafka-java-home"),
         out=Path(out).absolute(),
         quiet=config.getoption("--kafka-quiet"),
@@ -240,7 +261,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "kafka_cluster" not in metafunc.fixturenames:
         return
     marker = metafunc.definition.get_closest_marker("kafka_cluster")
-    override = metafunc.config.stash[SETTINGS].cluster
+    session = metafunc.config.stash[SETTINGS]
+    override = session.backend if session.backend == "external" else session.cluster
     names = [override] if override else list(marker.args if marker else ()) or [DEFAULT_CLUSTER]
     metafunc.parametrize("kafka_cluster", names, indirect=True, ids=[Path(name).stem for name in names])
 
@@ -291,10 +313,12 @@ def kafkaos_session(pytestconfig: pytest.Config) -> Iterator[Session]:
 
 
 @pytest.fixture
-def kafka_cluster_spec(request: pytest.FixtureRequest) -> ClusterSpec:
+def kafka_cluster_spec(request: pytest.FixtureRequest, kafkaos_session: Session) -> ClusterSpec:
     """The specification of the test's cluster; override it to change a property for your tests."""
-    from kafkaos.spec import load_spec
+    from kafkaos.spec import ClusterSpec, load_spec
 
+    if kafkaos_session.backend == "external":
+        return ClusterSpec(name="external")
     name = request.node.callspec.params.get("kafka_cluster", DEFAULT_CLUSTER)
     path = Path(name)
     if path.suffix == ".toml" and not path.is_absolute() and not path.exists():
@@ -309,10 +333,13 @@ def kafka_cluster_spec(request: pytest.FixtureRequest) -> ClusterSpec:
 
 
 @pytest.fixture
-def kafka_cluster(kafka_cluster_spec: ClusterSpec, kafkaos_session: Session) -> Iterator[ProcessCluster]:
+def kafka_cluster(kafka_cluster_spec: ClusterSpec, kafkaos_session: Session) -> Iterator[Running]:
     """A running, healthy cluster, empty of other tests' topics; shared with other tests of the same specification."""
     pool = kafkaos_session.pool
-    cluster = pool.take(kafka_cluster_spec)
+    try:
+        cluster = pool.take(kafka_cluster_spec)
+    except NotAvailable as error:
+        pytest.skip(str(error))
     yield cluster
     pool.give_back(cluster)
 
@@ -327,7 +354,7 @@ def kafka_plan(kafkaos_session: Session) -> Plan | Experiment | None:
 
 @pytest.fixture
 def chaos(
-    request: pytest.FixtureRequest, kafka_cluster: ProcessCluster, kafkaos_session: Session
+    request: pytest.FixtureRequest, kafka_cluster: Running, kafkaos_session: Session
 ) -> Iterator[Chaos]:
     """A recording of this test: producers, consumers, faults, and the verdict."""
     import allure
@@ -465,6 +492,17 @@ def _reproduce(item: pytest.Item, session: Session) -> str:
     node = item.nodeid if where == "." else f"{where}/{item.nodeid}"
     words = [f"seed {seed}", f"cluster {shlex.quote(cluster)}" if cluster else "", *changes, backend, java]
     return f"pytest {shlex.quote(node)}" + "".join(f" --kafka-{word}" for word in words if word)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Any:
+    """What the backend that was asked for cannot do at all is skipped with the reason; the default one can do it."""
+    try:
+        return (yield)
+    except NotAvailable as error:
+        if pyfuncitem.config.stash[SETTINGS].backend == "process":
+            raise
+        pytest.skip(str(error))
 
 
 @pytest.hookimpl(wrapper=True)

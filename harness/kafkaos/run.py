@@ -23,7 +23,7 @@ from kafkaos.apps.truth import Truth
 from kafkaos.backends.replicas import record_replicas
 from kafkaos.checks import Guarantee, Status, Verdict
 from kafkaos.cluster import Cluster
-from kafkaos.errors import KafkaosError, SetupFailed, WrongUse
+from kafkaos.errors import KafkaosError, NotAvailable, SetupFailed, WrongUse
 from kafkaos.faults.base import Fault
 from kafkaos.faults.conduct import Conductor
 from kafkaos.faults.journal import HealJournal
@@ -268,11 +268,11 @@ class Chaos:
     def fault(self, fault: Fault) -> Iterator[Any]:
         """Inject, prove that it bit, run the body, and always undo it, also on Ctrl-C.
 
-        WrongUse where this cluster cannot have the fault. Without evidence the run's verdict is unknown.
+        NotAvailable where this cluster cannot have the fault. Without evidence the run's verdict is unknown.
         """
         reason = fault.available(self.cluster)
         if reason is not None:
-            raise WrongUse(f"{fault.name} is not available on cluster {self.cluster.spec.name}: {reason}")
+            raise NotAvailable(f"{fault.name} is not available on cluster {self.cluster.spec.name}: {reason}")
         self._steady_state()
         if not self._conducting:
             self._next_steps(Plan((Step(fault),)), fixed=True)

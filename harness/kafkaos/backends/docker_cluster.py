@@ -30,7 +30,7 @@ from kafkaos.backends.places import state_folder
 from kafkaos.backends.process import ProcessCluster, started
 from kafkaos.backends.processes import Supervisor
 from kafkaos.cluster import Node
-from kafkaos.errors import SetupFailed, WrongUse
+from kafkaos.errors import NotAvailable, SetupFailed
 from kafkaos.spec import ClusterSpec
 
 # Clean-up is by label: see docker_engine.
@@ -45,10 +45,11 @@ class DockerCluster(ProcessCluster):
     """A cluster whose nodes are containers. Use `start_docker_cluster`."""
 
     backend = "docker"
-    # What a container has not, so that faults that need it are told as not available: the host's faketime library,
-    # and the jars of another version.
+    # What a container has not, so that faults that need it are told as not available: the host's faketime library, the
+    # jars of another version, and links (the relay is a process of the host).
     set_environment = None  # type: ignore[assignment]
     set_version = None  # type: ignore[assignment]
+    set_link_rule = None  # type: ignore[assignment]
 
     def __init__(
         self,
@@ -173,13 +174,12 @@ class DockerCluster(ProcessCluster):
 
 
 def adapted(spec: ClusterSpec) -> ClusterSpec:
-    """What the backend makes of a specification; WrongUse for what it cannot do."""
+    """What the backend makes of a specification; NotAvailable for what it cannot do."""
     if spec.controllers == "zookeeper":
-        raise WrongUse(
-            f"cluster {spec.name} has a ZooKeeper, which the backend `docker` has not: take `process`"
+        raise NotAvailable(
+            f"cluster {spec.name} has a ZooKeeper, which the backend `docker` does not start: take `process`"
         )
-    # The relay of the links is a process of the host: containers do not go through it.
-    return spec.model_copy(update={"links": False})
+    return spec.model_copy(update={"links": "none"})
 
 
 def start_docker_cluster(

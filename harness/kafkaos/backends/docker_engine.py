@@ -144,6 +144,17 @@ def sweep(client: docker.DockerClient) -> list[str]:
     return removed
 
 
+def sweep_if_there() -> list[str]:
+    """As `sweep`; nothing where no engine answers."""
+    if unavailable():
+        return []
+    client = engine()
+    try:
+        return sweep(client)
+    finally:
+        client.close()
+
+
 def remove(thing: Any) -> None:
     """Remove a container, running or not, or a network; one that is gone is fine."""
     deadline_s = time.monotonic() + KILL_DEADLINE_S

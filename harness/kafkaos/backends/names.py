@@ -2,6 +2,6 @@
 
 from typing import Literal, get_args
 
-Backend = Literal["process", "docker"]
+Backend = Literal["process", "docker", "external"]
 BACKENDS: tuple[Backend, ...] = get_args(Backend)
 DEFAULT_BACKEND: Backend = "process"

@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kafkaos.backends.jars import Progress
-from kafkaos.backends.process import ProcessCluster
 from kafkaos.backends.processes import Supervisor
-from kafkaos.backends.start import Setup, adapted, start, sweep
+from kafkaos.backends.start import Running, Setup, adapted, start, sweep
 from kafkaos.errors import KafkaosError, WaitExpired
 from kafkaos.spec import ClusterSpec
 
@@ -28,7 +27,7 @@ class ClusterPool:
     progress: Progress = lambda _: None
     rng: random.Random = field(default_factory=random.Random)
     _supervisor: Supervisor | None = None
-    _idle: list[ProcessCluster] = field(default_factory=list)
+    _idle: list[Running] = field(default_factory=list)
     _started: int = 0
 
     @property
@@ -38,10 +37,12 @@ class ClusterPool:
             self._supervisor = Supervisor()
         return self._supervisor
 
-    def take(self, spec: ClusterSpec) -> ProcessCluster:
+    def take(self, spec: ClusterSpec) -> Running:
         """A healthy cluster of this specification, as far as the backend can have it."""
         spec = adapted(spec, self.setup)
-        for cluster in [c for c in self._idle if c.spec == spec]:
+        # Of somebody else's there is one, whatever was asked for.
+        any_fits = self.setup.backend == "external"
+        for cluster in [c for c in self._idle if any_fits or c.spec == spec]:
             self._idle.remove(cluster)
             try:
                 cluster.wait_healthy(timeout_s=REUSE_DEADLINE_S)
@@ -60,7 +61,7 @@ class ClusterPool:
             rng=self.rng,
         )
 
-    def give_back(self, cluster: ProcessCluster) -> None:
+    def give_back(self, cluster: Running) -> None:
         """Take its topics away and keep it, or end it where it is dirty."""
         if cluster.dirty or len(cluster.alive()) < len(cluster.nodes):
             cluster.close()

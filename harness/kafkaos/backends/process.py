@@ -11,10 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
-from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic  # type: ignore[attr-defined]
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
 
 from kafkaos.backends import kraft, mounts, network, scram
 from kafkaos.backends.administration import Administration
@@ -26,6 +26,7 @@ from kafkaos.backends.places import locked
 from kafkaos.backends.probe import append_time_ms, offer
 from kafkaos.backends.processes import NodeProcess, Supervisor
 from kafkaos.backends.ready import round_trip, wait_until
+from kafkaos.backends.topics import ADMIN_TIMEOUT_S, OBSERVE_EVERY_S, Topics
 from kafkaos.backends.wires import Wired
 from kafkaos.cluster import ClusterState, Node, Offered
 from kafkaos.errors import KafkaosError, SetupFailed, WaitExpired, WrongUse
@@ -40,13 +41,10 @@ START_DEADLINE_S = 90.0
 STOP_GRACE_S = 20.0
 CACHE_DUMP_DEADLINE_S = 120.0
 ASK_TIMEOUT_S = 2.0
-ADMIN_TIMEOUT_S = 30.0
 OWN_CLIENT = "client"
-# Each look is a TLS handshake with every broker: more of them would slow down what is awaited.
-OBSERVE_EVERY_S = 0.1
 
 
-class ProcessCluster(Administration, Wired):
+class ProcessCluster(Topics, Administration, Wired):
     """A cluster whose nodes are children of the warden. Use `start_cluster`."""
 
     backend = "process"
@@ -73,7 +71,7 @@ class ProcessCluster(Administration, Wired):
         self._environments: dict[int, dict[str, str]] = {}
         self._jvms: dict[int, Jvm] = {}
         """Of the nodes that run another version than the rest."""
-        self._topics: list[str] = []
+        Topics.__init__(self)
         self._users: dict[str, str] = {}
         self._iterations = scram.ITERATIONS
         self.cluster_id = kraft.new_cluster_id()
@@ -411,69 +409,10 @@ class ProcessCluster(Administration, Wired):
         bad = self._tls is not None and not self._tls.profile.healthy
         return {**self.client_config(), **(unchecked if bad else {})}
 
-    def create_topic(
-        self,
-        name: str,
-        *,
-        partitions: int = 1,
-        replication_factor: int | None = None,
-        replicas: Sequence[int] | None = None,
-        config: Mapping[str, str] | None = None,
-    ) -> str:
-        copies = len(replicas) if replicas else replication_factor or min(3, len(self.brokers))
-        if copies > len(self.brokers):
-            raise WrongUse(
-                f"topic {name} wants {copies} replicas, but cluster {self.spec.name} has {len(self.brokers)} broker(s)"
-            )
-        # The admin client takes either a number of replicas or their places.
-        placed: dict[str, Any] = (
-            {"replica_assignment": [list(replicas)] * partitions}
-            if replicas
-            else {"replication_factor": copies}
-        )
-        topic = NewTopic(name, num_partitions=partitions, config=dict(config or {}), **placed)
-        self.admin().create_topics([topic], operation_timeout=ADMIN_TIMEOUT_S)[name].result(ADMIN_TIMEOUT_S)
-        self._topics.append(name)
-
-        def complete() -> bool:
-            states = [s for s in self.observe([name]).partitions if s.leader is not None]
-            return len(states) == partitions and all(len(s.isr) == copies for s in states)
-
-        wait_until(
-            complete,
-            interval_s=OBSERVE_EVERY_S,
-            timeout_s=ADMIN_TIMEOUT_S,
-            what=f"topic {name} has a leader and a full ISR everywhere",
-        )
-        return name
-
-    def topic_config(self, name: str) -> Mapping[str, str]:
-        resource = ConfigResource(ConfigResource.Type.TOPIC, name)
-        try:
-            answer = (
-                self.admin()
-                .describe_configs([resource], request_timeout=ADMIN_TIMEOUT_S)[resource]
-                .result(ADMIN_TIMEOUT_S)
-            )
-        except KafkaException as error:
-            if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
-                raise WrongUse(f"cluster {self.spec.name} has no topic {name}: create it first") from None
-            raise
-        return {key: entry.value for key, entry in answer.items()}
-
-    def delete_topic(self, name: str) -> None:
-        self.admin().delete_topics([name], operation_timeout=ADMIN_TIMEOUT_S)[name].result(ADMIN_TIMEOUT_S)
-        self._topics.remove(name)
-
     def reset(self) -> None:
-        """Delete every topic made through this object and every rule of the links, for the next user."""
+        """As of every cluster; every rule of the links ends too."""
         self.clear_link_rules()
-        try:
-            for future in self.admin().delete_topics(self._topics).values() if self._topics else ():
-                future.result(ADMIN_TIMEOUT_S)
-        except KafkaException as error:
-            raise KafkaosError(f"cluster {self.spec.name} could not be emptied: {error}") from None
-        self._topics.clear()
+        super().reset()
 
     def admin(self) -> AdminClient:
         """A confluent-kafka admin client with all rights, which knows a living broker to send its requests to.

@@ -41,13 +41,24 @@ def doctor(java_home: JavaHome = None, json: Json = False) -> int:
     looks[2:2] = [lambda: _java(java_home), lambda: _start_cache(java_home)]
     findings = [_safely(look) for look in looks]
     reasons = [f.told for f in findings if f.needed and not f.ok]
-    backends = [{"name": "process", "available": not reasons, "reason": "; ".join(reasons) or None}]
+    backends = [
+        {"name": "process", "available": not reasons, "reason": "; ".join(reasons) or None},
+        _docker(),
+        {"name": "external", "available": True, "reason": None},
+    ]
     status = EXIT_UNKNOWN if reasons else EXIT_HELD
     if json:
         print_json({"ok": not reasons, "findings": [asdict(f) for f in findings], "backends": backends})
     else:
         _print(findings, backends)
     return status
+
+
+def _docker() -> dict[str, Any]:
+    from kafkaos.backends.docker_engine import unavailable
+
+    reason = unavailable()
+    return {"name": "docker", "available": reason is None, "reason": reason}
 
 
 def _print(findings: list[Finding], backends: list[dict[str, Any]]) -> None:
@@ -58,7 +69,7 @@ def _print(findings: list[Finding], backends: list[dict[str, Any]]) -> None:
         mark = "[green]ok" if f.ok else "[bold red]no" if f.needed else "[yellow]note"
         table.add_row(f.name, mark, f.told.replace("[", r"\["))
     for backend in backends:
-        mark = "[green]ok" if backend["available"] else "[bold red]no"
+        mark = "[green]ok" if backend["available"] else "[yellow]note"
         table.add_row(f"backend {backend['name']}", mark, backend["reason"] or "can run here")
     stdout().print(table)
 

@@ -17,13 +17,15 @@ def heal(
     json: Json = False,
 ) -> int:
     """Undo the faults, and remove the clusters' folders, that a killed run left behind."""
+    from kafkaos.backends import docker_engine
     from kafkaos.backends.network import sweep
     from kafkaos.faults.journal import heal_leftovers
 
     undone = heal_leftovers(folder) if folder.is_dir() else []
-    removed = sweep()
+    # Containers first: they have the folders mounted.
+    removed = [*docker_engine.sweep_if_there(), *map(str, sweep())]
     if json:
-        print_json({"undone": undone, "removed": [str(path) for path in removed]})
+        print_json({"undone": undone, "removed": removed})
         return EXIT_HELD
     console = stdout()
     for sentence in undone:

@@ -44,6 +44,16 @@ def run(  # noqa: PLR0917 (typer passes all by keyword)
     backend: Backend = "process",
     java_home: JavaHome = None,
     image: Image = None,
+    bootstrap: Annotated[
+        str | None,
+        typer.Option(metavar="HOST:PORT", help="Test a cluster that is there already (backend external)."),
+    ] = None,
+    client_config: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="How clients reach it: librdkafka properties, as kcat -F takes them."
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="For recordings, logs, Allure results (reports/out/TIME-SEED)."),
@@ -77,6 +87,8 @@ def run(  # noqa: PLR0917 (typer passes all by keyword)
         *([f"--kafka-cluster={cluster}"] if cluster else []),
         *([f"--kafka-java-home={java_home}"] if java_home else []),
         *([f"--kafka-image={image}"] if image else []),
+        *([f"--kafka-bootstrap={bootstrap}"] if bootstrap else []),
+        *([f"--kafka-client-config={client_config.absolute()}"] if client_config else []),
         *([f"--kafka-plan={plan}"] if plan else []),
         *([f"--kafka-security={security}"] if security else []),
         *([f"--kafka-version={kafka}"] if kafka else []),

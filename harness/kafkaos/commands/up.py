@@ -44,7 +44,7 @@ def up(  # noqa: PLR0917 (typer passes all by keyword)
     """
     from kafkaos.apps.environment import client_environment
     from kafkaos.backends.processes import Supervisor
-    from kafkaos.backends.start import Setup, start, sweep
+    from kafkaos.backends.start import Setup, start_own, sweep
     from kafkaos.spec import load_spec
 
     command: list[str] | None = context.obj
@@ -57,7 +57,9 @@ def up(  # noqa: PLR0917 (typer passes all by keyword)
     try:
         with progress() as tell:
             sweep(setup)
-            running = start(spec, setup=setup, supervisor=supervisor, log_folder=log_folder, progress=tell)
+            running = start_own(
+                spec, setup=setup, supervisor=supervisor, log_folder=log_folder, progress=tell
+            )
         try:
             # Beside the keys that they name, so that they end with them.
             environment = client_environment(running, folder=running.client_folder)

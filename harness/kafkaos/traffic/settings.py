@@ -21,7 +21,7 @@ CommitMode = Literal["batch", "record", "before", "auto", "never"]
 Config = dict[str, str | int | float | bool]
 
 # Of `config`, what no file of a run may hold: it goes to the process by its environment.
-SECRETS = ("sasl.password",)
+SECRETS = ("sasl.password", "ssl.key.password", "ssl.keystore.password", "sasl.oauthbearer.client.secret")
 SECRETS_VARIABLE = "KAFKAOS_CLIENT_SECRETS"
 _ACKS: dict[str, int] = {"all": -1, "1": 1, "0": 0}
 

@@ -1,0 +1,103 @@
+"""Topics, by the admin client: what every cluster does alike, however its nodes run."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic  # type: ignore[attr-defined]
+
+from kafkaos.backends.ready import wait_until
+from kafkaos.cluster import ClusterState, Node
+from kafkaos.errors import KafkaosError, WrongUse
+from kafkaos.spec import ClusterSpec
+
+ADMIN_TIMEOUT_S = 30.0
+# Each look is a TLS handshake with every broker: more of them would slow down what is awaited.
+OBSERVE_EVERY_S = 0.1
+
+
+class Topics:
+    """A cluster's topics, and which of them are our own."""
+
+    def __init__(self) -> None:
+        self._topics: list[str] = []
+
+    @property
+    @abstractmethod
+    def spec(self) -> ClusterSpec: ...
+
+    @property
+    @abstractmethod
+    def brokers(self) -> list[Node]: ...
+
+    @abstractmethod
+    def admin(self) -> AdminClient: ...
+
+    @abstractmethod
+    def observe(self, topics: Sequence[str] | None = None) -> ClusterState: ...
+
+    def create_topic(
+        self,
+        name: str,
+        *,
+        partitions: int = 1,
+        replication_factor: int | None = None,
+        replicas: Sequence[int] | None = None,
+        config: Mapping[str, str] | None = None,
+    ) -> str:
+        copies = len(replicas) if replicas else replication_factor or min(3, len(self.brokers))
+        if copies > len(self.brokers):
+            raise WrongUse(
+                f"topic {name} wants {copies} replicas, but cluster {self.spec.name} has {len(self.brokers)} broker(s)"
+            )
+        # The admin client takes either a number of replicas or their places.
+        placed: dict[str, Any] = (
+            {"replica_assignment": [list(replicas)] * partitions}
+            if replicas
+            else {"replication_factor": copies}
+        )
+        topic = NewTopic(name, num_partitions=partitions, config=dict(config or {}), **placed)
+        self.admin().create_topics([topic], operation_timeout=ADMIN_TIMEOUT_S)[name].result(ADMIN_TIMEOUT_S)
+        self._topics.append(name)
+
+        def complete() -> bool:
+            states = [s for s in self.observe([name]).partitions if s.leader is not None]
+            return len(states) == partitions and all(len(s.isr) == copies for s in states)
+
+        wait_until(
+            complete,
+            interval_s=OBSERVE_EVERY_S,
+            timeout_s=ADMIN_TIMEOUT_S,
+            what=f"topic {name} has a leader and a full ISR everywhere",
+        )
+        return name
+
+    def topic_config(self, name: str) -> Mapping[str, str]:
+        resource = ConfigResource(ConfigResource.Type.TOPIC, name)
+        try:
+            answer = (
+                self.admin()
+                .describe_configs([resource], request_timeout=ADMIN_TIMEOUT_S)[resource]
+                .result(ADMIN_TIMEOUT_S)
+            )
+        except KafkaException as error:
+            if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                raise WrongUse(f"cluster {self.spec.name} has no topic {name}: create it first") from None
+            raise
+        return {key: entry.value for key, entry in answer.items()}
+
+    def delete_topic(self, name: str) -> None:
+        self.admin().delete_topics([name], operation_timeout=ADMIN_TIMEOUT_S)[name].result(ADMIN_TIMEOUT_S)
+        self._topics.remove(name)
+
+    def reset(self) -> None:
+        """Delete every topic made through this object, for the next user; no other one."""
+        try:
+            for future in self.admin().delete_topics(self._topics).values() if self._topics else ():
+                future.result(ADMIN_TIMEOUT_S)
+        except KafkaException as error:
+            raise KafkaosError(f"cluster {self.spec.name} could not be emptied: {error}") from None
+        self._topics.clear()

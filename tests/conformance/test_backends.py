@@ -1,0 +1,336 @@
+"""What every backend must do alike: one set of tests that process, docker and external all pass.
+
+Which capability each has is in `CAPABILITIES`; the table of the README is made from it, and a test holds both together.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from confluent_kafka import Consumer, KafkaException, Producer
+from confluent_kafka.admin import NewTopic  # type: ignore[attr-defined]
+
+from kafkaos import cluster as capabilities
+from kafkaos.apps.environment import client_environment
+from kafkaos.backends import docker_engine
+from kafkaos.backends.docker_cluster import DockerCluster
+from kafkaos.backends.docker_image import find_image
+from kafkaos.backends.external import ExternalCluster, read_client_config
+from kafkaos.backends.names import BACKENDS
+from kafkaos.backends.process import ProcessCluster
+from kafkaos.backends.processes import Supervisor
+from kafkaos.backends.ready import wait_until
+from kafkaos.backends.start import Running, Setup, start, start_own
+from kafkaos.errors import SetupFailed, WrongUse
+from kafkaos.spec import load_spec
+
+README = Path(__file__).parents[2] / "README.md"
+WAIT_S = 60
+KAFKAOS = "import sys; from kafkaos.cli import main; main(sys.argv[1:])"
+KINDS: dict[str, type] = {"process": ProcessCluster, "docker": DockerCluster, "external": ExternalCluster}
+CAPABILITIES = {
+    "Killable": "kill -9 of a node, start with its data and address",
+    "Stoppable": "stop in order",
+    "Pausable": "pause and resume",
+    "HasProcesses": "exit status and state of a node's process",
+    "HasLogs": "logs of the nodes",
+    "HasFiles": "data of the nodes",
+    "HasLogDirs": "full, failing and damaged disks",
+    "HasTls": "rotation and defects of certificates",
+    "Administered": "elections, reassignments, quotas, dynamic settings",
+    "HasGroups": "consumer groups seen by their coordinator",
+    "HasLinks": "cut, slow and half-open network links",
+    "HasEnvironment": "clock skew",
+    "Upgradable": "rolling upgrade",
+}
+SECURITY = ("single", "single-tls", "single-mtls", "single-scram")
+
+
+class Clusters:
+    """Clusters of each backend, by name; the external one is a process cluster that is reached by its address."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.supervisor = Supervisor()
+        self._made: dict[tuple[str, str], Running] = {}
+
+    def take(self, backend: str, name: str) -> Running:
+        """A running cluster; the same one for the same question."""
+        key = (backend, name)
+        if key not in self._made:
+            self._made[key] = self._start(backend, name)
+        return self._made[key]
+
+    def _start(self, backend: str, name: str) -> Running:
+        logs = self.folder / f"{backend}-{name}"
+        if backend == "external":
+            theirs = self.take("process", name)
+            told = client_environment(theirs, folder=self.folder / "told")
+            setup = Setup(
+                "external", bootstrap=theirs.bootstrap, client_config=Path(told["KAFKAOS_CLIENT_CONFIG"])
+            )
+            return start(load_spec(name), setup=setup, supervisor=self.supervisor, log_folder=logs)
+        if backend == "docker":
+            _engine()
+        setup = Setup("docker" if backend == "docker" else "process")
+        return start_own(load_spec(name), setup=setup, supervisor=self.supervisor, log_folder=logs)
+
+    def close(self) -> None:
+        for made in reversed(self._made.values()):
+            made.close()
+        self.supervisor.close()
+
+
+@pytest.fixture(scope="module")
+def clusters(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clusters]:
+    made = Clusters(tmp_path_factory.mktemp("backends"))
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("name", SECURITY)
+def test_topics_records_groups_and_health_are_the_same_everywhere(
+    backend: str, name: str, clusters: Clusters
+) -> None:
+    """A topic is made, told, written, read and deleted, plain, over TLS and with a login; the cluster is healthy."""
+    cluster = clusters.take(backend, name)
+    cluster.wait_healthy(timeout_s=WAIT_S)
+    topic = cluster.create_topic(f"{backend}-topic", partitions=2, config={"max.message.bytes": "5000"})
+    assert cluster.topic_config(topic)["max.message.bytes"] == "5000"
+    state = cluster.observe([topic])
+    assert [(p.topic, p.partition, p.leader, p.isr) for p in state.partitions] == [
+        (topic, 0, 1, (1,)), (topic, 1, 1, (1,)),
+    ]  # fmt: skip
+    assert state.controller == 1
+    assert state.alive == state.answered == (1,)
+    assert state.fenced == ()
+
+    _send(cluster.client_config(), topic, b"hello")
+    assert _read(cluster.client_config(), topic, group="readers") == b"hello"
+    assert cluster.coordinator("readers") == 1
+    assert [node.id for node in cluster.nodes if node.is_broker] == [1]
+    with pytest.raises(WrongUse):
+        cluster.node(77)
+    with pytest.raises(WrongUse):
+        cluster.topic_config("no-such-topic")
+    cluster.reset()
+    wait_until(
+        lambda: topic not in cluster.admin().list_topics(timeout=WAIT_S).topics,
+        timeout_s=WAIT_S, what="the topic is gone",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_plaintext_client_is_refused_where_there_is_tls(backend: str, clusters: Clusters) -> None:
+    """Mutual TLS: without it nothing is told; with the settings that the cluster gives, all is."""
+    cluster = clusters.take(backend, "single-mtls")
+    bare = Consumer({"bootstrap.servers": cluster.bootstrap, "group.id": "bare", "log_level": 0})
+    with pytest.raises(KafkaException):
+        bare.list_topics(timeout=2)
+    bare.close()
+    java = cluster.java_config()
+    assert java["security.protocol"] == "SSL"
+    assert Path(java["ssl.keystore.location"]).stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("backend", ["process", "docker"])
+@pytest.mark.parametrize("how", ["kill", "stop"])
+def test_a_node_that_ended_starts_again_with_its_data_and_its_address(
+    backend: str, how: str, clusters: Clusters
+) -> None:
+    """Killed, or stopped in order: its end is seen with its status, its log stays, its records are read again."""
+    cluster = clusters.take(backend, "single")
+    assert isinstance(cluster, ProcessCluster)
+    topic = cluster.create_topic(f"{backend}-{how}")
+    _send(cluster.client_config(), topic, b"kept")
+    address, pid = cluster.node(1).client_address, cluster.pid(1)
+
+    if how == "kill":
+        cluster.kill(1)
+        assert cluster.exit_status(1) == -9
+    else:
+        assert cluster.stop(1, grace_s=WAIT_S)
+        assert cluster.exit_status(1) == 143  # Java's own, after its shutdown hooks
+        assert "shut down completely" in cluster.log_path(1).read_text()
+    assert not cluster.is_running(1)
+    assert cluster.alive() == []
+    before = cluster.log_path(1).stat().st_size
+    cluster.start(1)
+    cluster.start(1)  # one that runs is left alone
+    cluster.wait_healthy(timeout_s=WAIT_S)
+    assert cluster.pid(1) != pid
+    assert cluster.node(1).client_address == address
+    assert cluster.log_path(1).stat().st_size > before
+    assert _read(cluster.client_config(), topic, group=f"after-{how}") == b"kept"
+    assert list(cluster.data_folder(1).glob(f"{topic}-0/*.log"))
+
+
+@pytest.mark.parametrize("backend", ["process", "docker"])
+def test_a_paused_node_answers_nothing_until_it_is_resumed(backend: str, clusters: Clusters) -> None:
+    """Paused it is alive to nobody, and still runs; resumed it is healthy with the same process."""
+    cluster = clusters.take(backend, "single")
+    assert isinstance(cluster, ProcessCluster)
+    pid = cluster.pid(1)
+    cluster.pause(1)
+    assert cluster.is_paused(1)
+    assert cluster.is_running(1)
+    assert cluster.alive() == []
+    probe = Consumer({**cluster.client_config(), "group.id": "probe", "log_level": 0})
+    with pytest.raises(KafkaException):
+        probe.list_topics(timeout=1)
+    cluster.resume(1)
+    cluster.wait_healthy(timeout_s=WAIT_S)
+    assert cluster.pid(1) == pid
+    probe.close()
+
+
+def test_an_external_clusters_own_topics_are_left_alone(clusters: Clusters) -> None:
+    """Emptied for the next test it loses only what was made through us, and letting go of it ends nothing."""
+    theirs = clusters.take("process", "single")
+    theirs.admin().create_topics([NewTopic("theirs", 1, 1)])["theirs"].result(WAIT_S)
+    ours = ExternalCluster(theirs.bootstrap, {}, log_folder=clusters.folder)
+    ours.create_topic("ours")
+    ours.reset()
+    wait_until(
+        lambda: "ours" not in theirs.admin().list_topics(timeout=WAIT_S).topics,
+        timeout_s=WAIT_S, what="our topic is gone",
+    )  # fmt: skip
+    ours.close()
+    assert "theirs" in theirs.admin().list_topics(timeout=WAIT_S).topics
+    theirs.admin().delete_topics(["theirs"])["theirs"].result(WAIT_S)
+
+
+def test_an_external_cluster_that_does_not_answer_is_one_sentence(tmp_path: Path) -> None:
+    """Nobody at the address, and a settings file that is none, are told with what to do."""
+    with pytest.raises(SetupFailed, match=r"no cluster answers at 127\.0\.0\.1:9"):
+        ExternalCluster("127.0.0.1:9", {}, log_folder=tmp_path)
+    broken = tmp_path / "client.properties"
+    broken.write_text("# fine\nsecurity.protocol PLAINTEXT\n")
+    with pytest.raises(WrongUse, match="line 2"):
+        read_client_config(broken)
+
+
+def test_containers_of_a_harness_that_was_killed_are_removed_by_the_next(
+    clusters: Clusters, tmp_path: Path
+) -> None:
+    """kill -9 of `kafkaos up --backend docker` leaves a container and a network; `kafkaos heal` removes both."""
+    _engine()
+    log = tmp_path / "up.log"
+    with log.open("w") as told:
+        up = subprocess.Popen(
+            [sys.executable, "-c", KAFKAOS, "up", "--backend", "docker", "single"],
+            stdout=told, stderr=told, env={**os.environ, "KAFKAOS_STATE": str(tmp_path / "state")},
+        )  # fmt: skip
+    try:
+        wait_until(
+            lambda: "is ready at" in log.read_text(), timeout_s=WAIT_S, what=f"the cluster is up: {log}"
+        )
+    finally:
+        up.kill()
+        up.wait(WAIT_S)
+    mine = {"label": f"{docker_engine.STATE_LABEL}={tmp_path / 'state'}"}
+    client = docker_engine.engine()
+    try:
+        assert (
+            len(client.containers.list(all=True, filters=mine))
+            == len(client.networks.list(filters=mine))
+            == 1
+        )
+        subprocess.run(
+            [sys.executable, "-c", KAFKAOS, "heal", str(tmp_path)],
+            env={**os.environ, "KAFKAOS_STATE": str(tmp_path / "state")}, check=True, timeout=WAIT_S,
+        )  # fmt: skip
+        assert client.containers.list(all=True, filters=mine) == client.networks.list(filters=mine) == []
+    finally:
+        client.close()
+
+
+def test_an_image_that_is_missing_or_has_no_kafka_is_one_sentence(tmp_path: Path) -> None:
+    """Both are told before a cluster starts, with the command that makes one."""
+    _engine()
+    client = docker_engine.engine()
+    empty = tmp_path / "empty.tar"
+    with tarfile.open(empty, "w") as tar:
+        tar.add(README, "readme")
+    try:
+        with pytest.raises(SetupFailed, match="kafkaos image build"):
+            find_image(client, "4.3.1", "localhost:1/nothing:1", lambda _: None)
+        client.api.import_image_from_file(str(empty), repository="kafkaos/empty", tag="1")
+        with pytest.raises(SetupFailed, match="is Kafka in that image"):
+            find_image(client, "4.3.1", "kafkaos/empty:1", lambda _: None).checkpoint()
+        client.images.remove("kafkaos/empty:1")
+    finally:
+        client.close()
+
+
+def test_a_missing_engine_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody at the socket, and an engine on another machine, are told with what to do."""
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
+    assert "there is no such socket" in (docker_engine.unavailable() or "")
+    monkeypatch.setenv("DOCKER_HOST", "tcp://10.0.0.1:2375")
+    assert "on another machine" in (docker_engine.unavailable() or "")
+
+
+def _engine() -> None:
+    reason = docker_engine.unavailable()
+    if reason:
+        pytest.skip(reason)
+
+
+def capability_table() -> str:
+    """The README's table: what a cluster of each backend is an instance of."""
+    lines = ["| capability | " + " | ".join(BACKENDS) + " |", "|---|" + "---|" * len(BACKENDS)]
+    for name, words in CAPABILITIES.items():
+        protocol = getattr(capabilities, name)
+        cells = ["yes" if _is(KINDS[backend], protocol) else "-" for backend in BACKENDS]
+        lines.append(f"| {words} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _is(kind: type, protocol: Any) -> bool:
+    made = object.__new__(kind)
+    # The one member that is no method, and would be asked of a cluster that was never started.
+    if issubclass(kind, ProcessCluster):
+        made._tls = None  # type: ignore[attr-defined]
+    return isinstance(made, protocol)
+
+
+def test_the_readme_tells_what_each_backend_can_do() -> None:
+    """The table in the README is the one that the clusters' own types make."""
+    assert capability_table() in README.read_text(encoding="utf-8")
+
+
+def _send(config: dict[str, str], topic: str, value: bytes) -> None:
+    errors: list[object] = []
+    producer = Producer({**config, "acks": "all", "message.timeout.ms": WAIT_S * 1000, "log_level": 0})
+    producer.produce(topic, value, on_delivery=lambda error, _: errors.append(error))
+    producer.flush(WAIT_S)
+    assert errors == [None]
+
+
+def _read(config: dict[str, str], topic: str, *, group: str) -> bytes:
+    consumer = Consumer({**config, "group.id": group, "auto.offset.reset": "earliest", "log_level": 0})
+    found: list[bytes] = []
+
+    def read() -> bool:
+        message = consumer.poll(0.2)
+        with contextlib.suppress(AttributeError):
+            if message.error() is None:
+                found.append(message.value())
+        return bool(found)
+
+    try:
+        consumer.subscribe([topic])
+        wait_until(read, timeout_s=WAIT_S, what="the record is read")
+    finally:
+        consumer.close()
+    return found[0]
