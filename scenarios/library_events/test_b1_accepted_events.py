@@ -12,7 +12,7 @@ from kafkaos.checks import no_acknowledged_loss, no_phantom, offsets_agree, read
 from kafkaos.faults import KillAll, KillClient
 
 SAFE = (no_acknowledged_loss, no_phantom, offsets_agree, reader_order)
-EVENTS = int(os.environ.get("KAFKAOS_LIBRARY_EVENTS", "10000"))
+EVENTS = int(os.environ.get("KAFKAOS_LIBRARY_EVENTS", "10000")) // 4 * 4
 JOIN_S = 180 + EVENTS / 50
 WAITING = "SELECT event_id FROM failed_send WHERE status = 'RETRY'"
 
@@ -29,12 +29,14 @@ def test_accepted_events_survive_too_few_replicas_a_dead_cluster_and_kills_betwe
     producer = library.producer(sends, database_timeout_s=60)
     library.consumer(books, ack_mode="batch", batch_max=500)
     with calling(chaos, producer) as callers:
-        callers.start(mixed(EVENTS // 2, callers=16))
-        callers.wait_accepted(500)
+        callers.start(mixed(EVENTS // 4, callers=16))
+        callers.wait_accepted(EVENTS // 20)
         with library.refusing():
+            callers.start(mixed(EVENTS // 4, callers=16, stage=1))
             producer.wait_event("event_stored", count=5, timeout_s=WAIT_S)
         hit = killed_between_the_steps(chaos, producer, sends, callers)
         producer.wait_ready()
+        callers.start(mixed(EVENTS // 4, callers=16, stage=3))
         callers.join(timeout_s=JOIN_S)
 
     wait_for(lambda: not sends.rows(WAITING), "all that was stored is sent")
@@ -62,7 +64,7 @@ def killed_between_the_steps(chaos, producer, sends, callers):
     """
     with contextlib.ExitStack() as dead:
         with chaos.fault(KillAll()):
-            callers.start(mixed(EVENTS // 2, callers=16, stage=1))
+            callers.start(mixed(EVENTS // 4, callers=16, stage=2))
             stored = len(producer.events("event_stored"))
             producer.wait_event("event_stored", count=stored + 5, timeout_s=WAIT_S)
             with sends.held("failed_send"):

@@ -25,9 +25,10 @@ def test_accepted_events_survive_by_the_recovery_topic(library, databases, chaos
         send_timeout_ms=1000,
     )
     with calling(chaos, producer) as callers:
-        callers.start(mixed(EVENTS // 2, callers=8))
+        callers.start(mixed(EVENTS // 4, callers=8))
         callers.wait_accepted(100)
         with library.refusing():
+            callers.start(mixed(EVENTS // 4, callers=8, stage=1))
             producer.wait_event("event_stored", count=10, timeout_s=WAIT_S)
             with chaos.fault(
                 KillClient("producer")
@@ -35,8 +36,9 @@ def test_accepted_events_survive_by_the_recovery_topic(library, databases, chaos
                 pass
             producer.wait_ready()
         with chaos.fault(KillAll()):
-            callers.start(mixed(EVENTS // 2, callers=8, stage=1))
+            callers.start(mixed(EVENTS // 4, callers=8, stage=2))
             wait_for(lambda: callers.answers[503], "an event that is refused because nothing can keep it")
+        callers.start(mixed(EVENTS // 4, callers=8, stage=3))
         callers.join(timeout_s=180)
 
     def owed():

@@ -28,7 +28,7 @@ SAFE = (
     at_least_once,
     bounded_rereading,
 )
-EVENTS = int(os.environ.get("KAFKAOS_LIBRARY_EVENTS", "10000"))
+EVENTS = int(os.environ.get("KAFKAOS_LIBRARY_EVENTS", "10000")) // 4 * 4
 JOIN_S = 180 + EVENTS / 50
 
 
@@ -44,16 +44,17 @@ def test_each_accepted_event_reaches_the_database_through_kills_of_broker_consum
     producer = library.producer(sends)
     consumer = library.consumer(books, concurrency=3, ack_mode="batch", batch_max=200)
     with calling(chaos, producer) as callers:
-        callers.start(mixed(EVENTS // 2, callers=16))
+        callers.start(mixed(EVENTS // 4, callers=16))
         callers.wait_accepted(EVENTS // 20)
         with chaos.fault(Kill(any_broker())):
-            callers.start(mixed(EVENTS // 2, callers=16, stage=1))
+            callers.start(mixed(EVENTS // 4, callers=16, stage=1))
             callers.wait_accepted(len(callers.accepted) + EVENTS // 50)
         with chaos.fault(KillClient("consumer")):
+            callers.start(mixed(EVENTS // 4, callers=16, stage=2))
             callers.wait_accepted(len(callers.accepted) + EVENTS // 50)
         consumer.wait_ready()
         with chaos.fault(KillClient("producer")):
-            pass
+            callers.start(mixed(EVENTS // 4, callers=16, stage=3))
         producer.wait_ready()
         callers.join(timeout_s=JOIN_S)
         # A caller that was answered and did not hear it asks again: the same event, once more.
