@@ -111,8 +111,10 @@ class Library:
             return
         usual = self.cluster.topic_config(topic)["max.message.bytes"]
         self.set_topic(topic, "max.message.bytes", "1")
-        yield
-        self.set_topic(topic, "max.message.bytes", usual)
+        try:
+            yield
+        finally:
+            self.set_topic(topic, "max.message.bytes", usual)
 
     @contextlib.contextmanager
     def cut_off(self) -> Iterator[None]:
