@@ -72,18 +72,24 @@ class Library:
         group: str = GROUP,
         start: bool = True,
         drained: bool = True,
+        static: bool = True,
         **settings: Any,
     ) -> AppHandle:
-        """The service that writes to the database; the drain waits for it unless `drained=False`."""
+        """The service that writes to the database; the drain waits for it unless `drained=False`.
+
+        `static` membership has a killed service go on at once. Where every broker dies at once it is left out: a member
+        whose last join the coordinator had not kept is fenced for good, and such a service ends.
+        """
         given = {
             "database_url": database.url,
             "group": group,
-            "instance_id": name,
             "consumer_config": json.dumps(SESSION | settings.pop("consumer_config", {})),
             "scheduler_interval_s": 0.5,
             "backoff_interval_s": 0.1,
             **settings,
         }
+        if static:
+            given.setdefault("instance_id", name)
         topics = [TOPIC]
         if given.get("recovery", "topic") == "topic":
             topics += self._recovery_topics()

@@ -27,7 +27,7 @@ def test_accepted_events_survive_too_few_replicas_a_dead_cluster_and_kills_betwe
     library.topic()
     sends, books = databases("sends"), databases("books")
     producer = library.producer(sends, database_timeout_s=60)
-    library.consumer(books, ack_mode="batch", batch_max=500)
+    library.consumer(books, ack_mode="batch", batch_max=500, static=False)
     with calling(chaos, producer) as callers:
         callers.start(mixed(EVENTS // 4, callers=16))
         callers.wait_accepted(EVENTS // 20)

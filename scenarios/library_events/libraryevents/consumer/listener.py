@@ -119,6 +119,7 @@ class Listener(threading.Thread):
         if error is None:
             return False
         if error.fatal() or error.code() in (
+            KafkaError._FATAL,  # what a fenced consumer says; it would never be given a record again
             KafkaError.TOPIC_AUTHORIZATION_FAILED,
             KafkaError.GROUP_AUTHORIZATION_FAILED,
             KafkaError.FENCED_INSTANCE_ID,
