@@ -62,7 +62,7 @@ def test_killed_between_processing_and_commit_each_mode_rereads_what_it_may_and_
     again = {"record": record, "batch": batch, "manual": manual}
     tell(kills=KILLS, done_again={mode: verdict.counts["done_again"] for mode, verdict in again.items()})
     # The bound can be broken: a batch is more than one record.
-    (too_strict,) = chaos.judge(BoundedRereading(group="batch-group", limit=1))
+    too_strict = BoundedRereading(group="batch-group", limit=1).judge(chaos.recording)
     assert too_strict.status is Status.FAIL
     assert too_strict.witnesses[0].client == "batch"
 
