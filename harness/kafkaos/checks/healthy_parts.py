@@ -31,7 +31,10 @@ def group_rows(log: pl.DataFrame, group: str, number: int, *, begin_ns: int) -> 
     first = given.filter(pl.col("rank") < pl.col("half"))
     handover = int(first["invoked_ns"].max()) + 5 * _MS  # type: ignore[arg-type]
     second = given.filter(pl.col("rank") >= pl.col("half") - _DELIVERED_AGAIN).with_columns(
-        invoked_ns=pl.max_horizontal("invoked_ns", pl.lit(handover + 2))
+        invoked_ns=pl.max_horizontal(
+            "invoked_ns",  # what had piled up is worked off one after the other
+            handover + 2 + (pl.col("rank") - pl.col("half") + _DELIVERED_AGAIN) * 5 * _MS,
+        )
     )
     members = [f"{group}-{member}" for member in range(2)]
     owned = pl.concat(
