@@ -364,7 +364,12 @@ class ProcessCluster(Topics, Administration, Wired):
     def broker_time_ms(self, node_id: int) -> int:
         topic = f"kafkaos-clock-{node_id}"
         if topic not in self._topics:
-            self.create_topic(topic, replicas=[node_id], config={"message.timestamp.type": "LogAppendTime"})
+            try:
+                self.create_topic(
+                    topic, replicas=[node_id], config={"message.timestamp.type": "LogAppendTime"}
+                )
+            except KafkaException as error:  # that broker is starting, and not yet registered
+                raise KafkaosError(f"broker {node_id} cannot be asked for the time: {error}") from None
         return append_time_ms(self._own_config(), topic)
 
     def offer(self, topic: str, partition: int, *, client_id: str, size_bytes: int) -> Offered | None:
