@@ -143,7 +143,7 @@ CASES = [
     Case(UnknownCa(roles.broker(1)), ("alter_broker",), "single-mtls"),
     Case(WrongHost(roles.broker(1)), ("alter_broker",), "single-mtls"),
     Case(RevokedTrust(roles.broker(1)), ("alter_broker",), "single-mtls"),
-    Case(MissingClientCertificate(CLIENT), ("restart",), "single-mtls"),
+    Case(MissingClientCertificate(CLIENT), ("kafkaos.traffic.client.ClientHandle.restart",), "single-mtls"),
     Case(SlowDisk(roles.broker(1)), ("kafkaos.faults.slow_disk.set_delay",), SINGLE),
     Case(RotateCertificates(), ("alter_broker",), "single-mtls"),
     Case(Quota(CLIENT, TOPIC, produce_bytes_per_s=2000.0), ("alter_quota",), SINGLE),
