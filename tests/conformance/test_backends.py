@@ -275,7 +275,7 @@ def test_an_image_that_is_missing_or_has_no_kafka_is_one_sentence(tmp_path: Path
 def test_a_missing_engine_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody at the socket, and an engine on another machine, are told with what to do."""
     monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
-    assert "there is no such socket" in (docker_engine.unavailable() or "")
+    assert "No such file or directory" in (docker_engine.unavailable() or "")
     monkeypatch.setenv("DOCKER_HOST", "tcp://10.0.0.1:2375")
     assert "on another machine" in (docker_engine.unavailable() or "")
 

@@ -87,6 +87,7 @@ class DockerCluster(ProcessCluster):
             try:
                 made.create()
             except APIError as error:
+                made._docker.client.close()
                 if "overlaps" in str(error.explanation):
                     continue
                 raise SetupFailed(f"Docker could not make a network: {error.explanation}") from None
@@ -165,9 +166,11 @@ class DockerCluster(ProcessCluster):
         for container in self._containers.values():
             if container._container is not None:
                 docker_engine.remove(container._container)
+            container.get_docker_client().client.close()
         self._containers.clear()
         if self._network is not None:
             docker_engine.remove(self._network._unwrap_network)
+            self._network._docker.client.close()
             self._network = None
         super().close()
         self._client.close()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,13 +38,20 @@ def engine() -> docker.DockerClient:
             f"the Docker engine at {where} is on another machine, with which no folders can be shared: "
             "unset DOCKER_HOST, or use a client of your own cluster by --kafka-bootstrap"
         )
+    advice = "start it, or take the backend `process`, which needs none"
     try:
-        client = docker.from_env(timeout=ENGINE_TIMEOUT_S)
+        # By ourselves first: the engine's client leaves its socket open where nobody answers.
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.connect(where.removeprefix("unix://"))
+    except OSError as error:
+        raise SetupFailed(f"no Docker engine answers at {where} ({error.strerror}): {advice}") from None
+    client = docker.from_env(timeout=ENGINE_TIMEOUT_S)
+    try:
         client.ping()
     except DockerException as error:
+        client.close()
         raise SetupFailed(
-            f"no Docker engine answers at {where} ({_why(error)}): start it, or take the backend `process`, "
-            "which needs none"
+            f"the Docker engine at {where} is not well ({_first_line(error)}): {advice}"
         ) from None
     return client
 
@@ -68,7 +76,7 @@ def told(what: str) -> Iterator[None]:
             text = f"{text}; end the program that has the port, or choose another client_port"
         raise SetupFailed(f"Docker could not {what}: {text}") from None
     except DockerException as error:
-        raise SetupFailed(f"Docker could not {what}: {_why(error)}") from None
+        raise SetupFailed(f"Docker could not {what}: {_first_line(error)}") from None
 
 
 class ContainerProcess:
@@ -172,14 +180,6 @@ def remove(thing: Any) -> None:
             return
 
 
-def _why(error: BaseException) -> str:
-    """The innermost reason: the engine's client wraps it several times."""
+def _first_line(error: BaseException) -> str:
     text = str(error)
-    for sign in ("FileNotFoundError", "PermissionError", "ConnectionRefusedError"):
-        if sign in text:
-            return {
-                "FileNotFoundError": "there is no such socket",
-                "PermissionError": "this user may not use it",
-                "ConnectionRefusedError": "nobody listens",
-            }[sign]
     return text.splitlines()[0][:200] if text else type(error).__name__

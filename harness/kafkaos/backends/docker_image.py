@@ -109,9 +109,14 @@ def find_image(
     try:
         return _told_of(client, client.images.pull(*_split(name)), name)
     except DockerException as error:
-        reason = error.explanation if isinstance(error, APIError) else str(error)
+        reason = str(error)
+        if isinstance(error, APIError):
+            reason = str(error.explanation)
+            # A pull is answered as a stream, which the engine's client leaves open when it is refused.
+            if error.response is not None:
+                error.response.close()
         raise SetupFailed(
-            f"there is no image {name} here and it could not be pulled ({str(reason)[:200]}): make one by "
+            f"there is no image {name} here and it could not be pulled ({reason[:200]}): make one by "
             "`kafkaos image build`, which needs no registry"
         ) from None
 
