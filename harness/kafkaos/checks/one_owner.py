@@ -22,7 +22,7 @@ _MEMBER = ["client", "incarnation"]
 class OneOwner(ByPartition):
     """A member is one incarnation of a client. Three ways to break it:
 
-    - two members claim a partition in one generation, by `assign` rows or confirmed commits that carry one;
+    - members of two clients claim a partition in one generation, by `assign` rows or confirmed commits that carry one;
     - a member reads or processes a record of a partition after it gave that up (`revoke`), while another
       member was assigned it;
     - a member that never noticed goes on for more than `grace_s` after another was assigned the partition,
@@ -142,10 +142,12 @@ def _doubled(recording: Recording, assigned: pl.DataFrame) -> pl.DataFrame:
     found = claims.group_by(*GROUP_PLACE, "generation", maintain_order=True).agg(
         pl.col("topic", "partition").first(),
         members=pl.concat_str("client", pl.lit(" (incarnation "), "incarnation", pl.lit(")")),
+        clients=pl.col("client").n_unique(),
         client=pl.col("client").last(),
         seen_ns=pl.col("invoked_ns").last(),
     )
-    return found.filter(pl.col("members").list.len() > 1)
+    # A static member that comes back within its session has its partitions again, in the same generation.
+    return found.filter(pl.col("clients") > 1)
 
 
 def _doubled_sentence(row: dict[str, Any]) -> str:

@@ -21,6 +21,7 @@ from kafkaos.checks import (
     no_duplicates,
     no_phantom,
     offsets_agree,
+    one_owner,
     producer_order,
     reader_order,
     recovered,
@@ -309,6 +310,16 @@ def test_a_restarted_consumer_begins_a_new_sequence(history: History) -> None:
     history.read([1, 2, 3], group="billing", incarnation=1)
     history.final([0, 1, 2, 3])
     assert history.judge(reader_order).status is Status.PASS
+
+
+@pytest.mark.parametrize(("other", "status"), [("c", Status.PASS), ("d", Status.FAIL)])
+def test_a_static_member_that_comes_back_in_its_generation_is_one_owner(
+    history: History, other: str, status: Status
+) -> None:
+    """Its next incarnation has its partition again, with no rebalance; another client that has it is a second owner."""
+    history.add("assign", "c", group="g", generation=3)
+    history.add("assign", other, group="g", generation=3, incarnation=1)
+    assert history.judge(one_owner).status is status
 
 
 def test_groups_are_judged_apart(history: History) -> None:
