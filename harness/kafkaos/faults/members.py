@@ -54,9 +54,12 @@ class ExceedPollInterval:
         member = _member(world, self.client)
         injection = aim_at_client(self.name, self.client, world, UNHINDER_CLIENT)
         with undone_on_error(world, injection.undo):
-            if not until(lambda: self._is_member(world) or None, timeout_s=JOINED_DEADLINE_S):
+            # Before it owns a partition its client has not joined for good, and takes nothing for a late poll.
+            if not until(
+                lambda: (self._is_member(world) and member.assigned > 0) or None, timeout_s=JOINED_DEADLINE_S
+            ):
                 raise SetupFailed(
-                    f"client {self.client} is no member of group {member.group}: wait until it is"
+                    f"client {self.client} owns no partition in group {member.group}: wait until it does"
                 )
             member.stall()
         return injection
