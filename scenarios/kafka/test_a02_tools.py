@@ -31,7 +31,8 @@ def test_kafkas_own_tools_create_write_read_and_alter(kafka_cluster):
     ]  # fmt: skip
     lags = _lags(console("consumer-groups", "--describe", "--group", GROUP))
     assert sum(current for current, _, _ in lags) == sum(end for _, end, _ in lags) == 7
-    assert [lag for _, _, lag in lags] == [0, 0, 0]
+    # A partition to which no record came is not listed.
+    assert {lag for _, _, lag in lags} == {0}
 
     altered = ("--entity-type", "topics", "--entity-name", TOPIC, "--add-config", "min.insync.replicas=2")
     console("configs", "--alter", *altered)
