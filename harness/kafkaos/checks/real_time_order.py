@@ -30,10 +30,13 @@ class RealTimeOrder(ByPartition):
     def look(self, recording: Recording) -> Seen:
         acked = views.sends(recording).filter(pl.col("outcome") == "ok")
         placed = with_log_offsets(acked, views.log(recording)).drop_nulls(["place", "offset", "completed_ns"])
-        ordered = placed.select("place", "offset", "invoked_ns", "completed_ns").sort("place", "offset")
+        # One row an offset: after an unclean election two records were acknowledged at the same one, neither behind.
+        offsets = placed.group_by("place", "offset").agg(pl.col("completed_ns").min()).sort("place", "offset")
         # From behind: the earliest acknowledgement at any higher offset of the same partition.
         earliest = pl.col("completed_ns").cum_min(reverse=True).shift(-1).over("place").alias("behind_ns")
-        early = ordered.with_columns(earliest).filter(pl.col("invoked_ns") > pl.col("behind_ns"))
+        behind = offsets.with_columns(earliest).select("place", "offset", "behind_ns")
+        sent = placed.select("place", "offset", "invoked_ns")
+        early = sent.join(behind, on=["place", "offset"]).filter(pl.col("invoked_ns") > pl.col("behind_ns"))
         rows = first_rows(early, "invoked_ns")
         return Seen(
             counts={"acknowledged": acked.height, "placed": placed.height, "overtaken": early.height},
@@ -61,7 +64,9 @@ class RealTimeOrder(ByPartition):
 
 def _witness(recording: Recording, placed: pl.DataFrame, row: dict[str, Any]) -> Any:
     here = placed.filter(pl.col("place") == row["place"])
-    late = here.filter(pl.col("offset") == row["offset"]).row(0, named=True)
+    late = here.filter((pl.col("offset") == row["offset"]) & (pl.col("invoked_ns") == row["invoked_ns"])).row(
+        0, named=True
+    )
     behind = here.filter(
         (pl.col("offset") > row["offset"]) & (pl.col("completed_ns") == row["behind_ns"])
     ).row(0, named=True)
