@@ -193,6 +193,39 @@ def test_a_paused_node_answers_nothing_until_it_is_resumed(backend: str, cluster
     probe.close()
 
 
+@pytest.mark.parametrize("backend", ["process", "docker"])
+def test_a_group_is_told_as_its_coordinator_knows_it_also_after_a_restart(
+    backend: str, clusters: Clusters
+) -> None:
+    """Committed offsets outlast the coordinator; a member is named while it is one, and a left group is empty."""
+    cluster = clusters.take(backend, "single")
+    assert isinstance(cluster, ProcessCluster)
+    topic = cluster.create_topic(f"{backend}-grouped")
+    group = f"{backend}-told"
+    assert cluster.committed(group) == {}
+    _send(cluster.client_config(), topic, b"first")
+    own = {
+        "group.id": group,
+        "client.id": "told",
+        "auto.offset.reset": "earliest",
+        "enable.auto.commit": False,
+    }
+    member = Consumer({**cluster.client_config(), **own, "log_level": 0})
+    member.subscribe([topic])
+    wait_until(
+        lambda: (m := member.poll(1)) is not None and m.error() is None, timeout_s=WAIT_S, what="a record"
+    )
+    member.commit(asynchronous=False)
+    assert cluster.members(group) == ["told"]
+    assert cluster.committed(group) == {(topic, 0): 1}
+    member.close()
+    cluster.kill(1)
+    cluster.start(1)
+    cluster.wait_healthy(timeout_s=WAIT_S)
+    assert cluster.committed(group) == {(topic, 0): 1}
+    assert cluster.members(group) == []
+
+
 def test_an_external_clusters_own_topics_are_left_alone(clusters: Clusters) -> None:
     """Emptied for the next test it loses only what was made through us, and letting go of it ends nothing."""
     theirs = clusters.take("process", "single")

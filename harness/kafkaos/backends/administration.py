@@ -6,33 +6,37 @@ reassignments, quotas or features, and its admin client waits for one broker of 
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final, Literal, Protocol
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
 from kafkaos.backends.ask import ask
-from kafkaos.backends.ready import POLL_INTERVAL_S
+from kafkaos.backends.ready import POLL_INTERVAL_S, wait_until
 from kafkaos.cluster import Node
 from kafkaos.errors import KafkaosError
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)
     from kafka.protocol import admin as requests
+    from kafka.protocol.consumer import OffsetFetchRequest
     from kafka.protocol.metadata import ApiVersionsRequest
 
 REQUEST_TIMEOUT_S: Final = 10.0
+GROUP_TIMEOUT_S: Final = 3.0
 DEADLINE_S: Final = 30.0
 BROKER: Final = 4
 TOPIC: Final = 2
 _SET, _DELETE = 0, 1
-# The controller moved or the broker does not know it yet: asked again until the deadline.
+# The controller or the coordinator moved, or the broker does not know it yet: asked again until the deadline.
 _PASSING: Final = frozenset(
     {KafkaError.REQUEST_TIMED_OUT, KafkaError.NOT_CONTROLLER, KafkaError.COORDINATOR_NOT_AVAILABLE,
+     KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
      KafkaError.BROKER_NOT_AVAILABLE, KafkaError.NETWORK_EXCEPTION,
      KafkaError.ELIGIBLE_LEADERS_NOT_AVAILABLE}
 )  # fmt: skip
@@ -49,7 +53,8 @@ class _Asked(Protocol):
     def node(self, node_id: int) -> Node: ...
     def direct_address(self, node_id: int) -> str: ...
     def alive(self) -> list[int]: ...
-    def admin(self) -> AdminClient: ...
+    def coordinator(self, key: str, *, kind: Literal["group", "transaction"] = "group") -> int: ...
+    def _own_config(self) -> dict[str, str]: ...
 
 
 class Administration:
@@ -145,13 +150,44 @@ class Administration:
         return now["metadata.version"], known["metadata.version"]
 
     def committed(self: _Asked, group: str) -> Mapping[tuple[str, int], int]:
-        answer = self.admin().list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])[group]
-        places = answer.result(REQUEST_TIMEOUT_S).topic_partitions
-        return {(place.topic, place.partition): place.offset for place in places if place.offset >= 0}
+        kind = OffsetFetchRequest
+        wanted = kind.OffsetFetchRequestGroup(group_id=group, topics=None, version=8)
+
+        def errors(answer: Any) -> Iterable[tuple[int, str | None]]:
+            yield answer.groups[0].error_code, None
+            for topic in answer.groups[0].topics:
+                for place in topic.partitions:
+                    yield place.error_code, None
+
+        # Not by librdkafka's admin client: it crashes (SIGSEGV) when the answer is NOT_COORDINATOR.
+        answer = _until_done(
+            self,
+            kind(version=8, groups=[wanted], require_stable=False),
+            errors,
+            f"tell the committed offsets of group {group}",
+            lambda: [self.node(self.coordinator(group))],
+        )
+        return {
+            (topic.name, place.partition_index): place.committed_offset
+            for topic in answer.groups[0].topics
+            for place in topic.partitions
+            if place.committed_offset >= 0
+        }
 
     def members(self: _Asked, group: str) -> Sequence[str]:
-        described = self.admin().describe_consumer_groups([group])[group].result(REQUEST_TIMEOUT_S)
-        return [member.client_id for member in described.members]
+        found: list[str] = []
+
+        # A new client for each question: one that has outlived its brokers' restarts was seen to wait in vain.
+        def told() -> bool:
+            admin = AdminClient({**self._own_config(), "log_level": 0})
+            with contextlib.suppress(KafkaException, TimeoutError):
+                described = admin.describe_consumer_groups([group])[group].result(GROUP_TIMEOUT_S)
+                found[:] = [member.client_id for member in described.members]
+                return True
+            return False
+
+        wait_until(told, timeout_s=DEADLINE_S, what=f"the coordinator tells the members of group {group}")
+        return found
 
 
 def _alter(
@@ -175,7 +211,8 @@ def _alter(
         return [(response.error_code, response.error_message) for response in answer.responses]
 
     kind_of = "broker" if resource == BROKER else "topic"
-    _until_done(cluster, request, errors, f"set {', '.join(settings)} of {kind_of} {name}", only)
+    what = f"set {', '.join(settings)} of {kind_of} {name}"
+    _until_done(cluster, request, errors, what, (lambda: [only]) if only else None)
 
 
 def _until_done(
@@ -183,14 +220,17 @@ def _until_done(
     request: Any,
     errors: Callable[[Any], Iterable[tuple[int, str | None]]],
     what: str,
-    only: Node | None = None,
-) -> None:
-    """Ask living brokers in turn until one has it done; KafkaosError with Kafka's reason, or at the deadline."""
+    whom: Callable[[], Sequence[Node]] | None = None,
+) -> Any:
+    """Ask living brokers in turn until one has it done, and give its answer; `whom` names others to ask.
+
+    KafkaosError with Kafka's reason, or at the deadline.
+    """
     deadline_s = time.monotonic() + DEADLINE_S
     reason = "no broker is alive"
     while True:
         alive = set(cluster.alive())
-        for node in [only] if only else [broker for broker in cluster.brokers if broker.id in alive]:
+        for node in [broker for broker in (whom() if whom else cluster.brokers) if broker.id in alive]:
             try:
                 answer = ask(
                     cluster.direct_address(node.id),
@@ -203,7 +243,7 @@ def _until_done(
                 continue
             failed = [e for e in errors(answer) if e[0] and e[0] not in _DONE_ALREADY]
             if not failed:
-                return
+                return answer
             code, message = failed[0]
             reason = f"{KafkaError(code).name()}{f' ({message})' if message else ''}"
             if code not in _PASSING:
