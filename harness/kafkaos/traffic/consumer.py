@@ -146,6 +146,11 @@ class RecordingConsumer:
         error = event.error()
         if error is not None and error.code() not in _RESERVED_ERRORS:
             self._client.on_error(error)
+            if error.code() == KafkaError.NOT_COORDINATOR and self._settings.assignment is None:
+                # The coordinator moved while the committed offsets were asked for, and librdkafka does not ask again
+                # (its issue 5586): the partitions would never be read, which is no fault of the cluster.
+                self._consumer.unsubscribe()
+                self._begin()
 
     def _on_assign(self, consumer: Consumer, places: list[TopicPartition]) -> None:
         now = generation(consumer) if self._settings.assignment is None else NULL

@@ -74,9 +74,7 @@ class Listener(threading.Thread):
     def run(self) -> None:
         """Until stopping is set, or until something fails that nobody foresaw: that ends the service."""
         try:
-            self._consumer.subscribe(
-                [self._topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
-            )
+            self._subscribe()
             while not self._stopping.is_set():
                 self._work(self._poll())
         except Stopped:
@@ -86,6 +84,11 @@ class Listener(threading.Thread):
             self.failure = error
         finally:
             self._close()
+
+    def _subscribe(self) -> None:
+        self._consumer.subscribe(
+            [self._topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
+        )
 
     def _poll(self) -> list[Message]:
         first = self._consumer.poll(POLL_S)
@@ -126,6 +129,10 @@ class Listener(threading.Thread):
         ):
             raise KafkaException(error)
         log.warning("poll failed", extra={"listener": self.name, "error": error.str()})
+        if error.code() == KafkaError.NOT_COORDINATOR:
+            # librdkafka asks only once for the committed offsets (its issue 5586): it would never read again.
+            self._consumer.unsubscribe()
+            self._subscribe()
         return True
 
     def _acknowledge(self) -> None:

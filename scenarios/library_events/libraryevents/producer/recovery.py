@@ -7,7 +7,7 @@ import logging
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from confluent_kafka import Consumer, KafkaException, Message
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message
 
 from libraryevents.events import Record
 from libraryevents.lines import say
@@ -18,6 +18,9 @@ from libraryevents.producer.store import FailedSend, FailedSends
 log = logging.getLogger(__name__)
 BATCH = 200
 ORIGINAL_TOPIC = "x-original-topic"
+# After these a consumer never reads again: a static member whose last join a dead coordinator had not kept is fenced
+# for good, and librdkafka asks only once for the committed offsets (its issue 5586).
+_JOIN_AGAIN = frozenset({KafkaError._FATAL, KafkaError.NOT_COORDINATOR})
 
 
 class Recovery(Protocol):
@@ -97,7 +100,7 @@ class TopicRecovery:
         self._topic = settings.recovery_topic
         self._publisher = publisher
         self._kept = self._replayed = 0
-        config: dict[str, Any] = {
+        self._config: dict[str, Any] = {
             **settings.client_config(),
             "client.id": "library-events-recovery",
             "group.id": settings.recovery_group,
@@ -107,9 +110,8 @@ class TopicRecovery:
             "topic.metadata.refresh.interval.ms": 10_000,
         }
         if settings.recovery_instance_id is not None:
-            config["group.instance.id"] = settings.recovery_instance_id
-        self._consumer = Consumer(config, logger=log)
-        self._consumer.subscribe([self._topic])
+            self._config["group.instance.id"] = settings.recovery_instance_id
+        self._consumer = self._joined()
 
     async def keep(self, record: Record, failure: SendFailed) -> None:
         kept = record.with_headers(x_original_topic=record.topic, x_exception_message=str(failure))
@@ -121,8 +123,11 @@ class TopicRecovery:
         messages = await asyncio.to_thread(self._consumer.consume, BATCH, 0.2)
         replayed = 0
         for number, message in enumerate(messages):
-            if message.error() is not None:
-                log.warning("cannot read the recovery topic", extra={"error": message.error().str()})
+            if (error := message.error()) is not None:
+                log.warning("cannot read the recovery topic", extra={"error": error.str()})
+                if error.code() in _JOIN_AGAIN:
+                    await asyncio.to_thread(self._join_again)
+                    break
                 continue
             record = _of(message)
             try:
@@ -141,6 +146,16 @@ class TopicRecovery:
 
     def close(self) -> None:
         self._consumer.close()
+
+    def _joined(self) -> Consumer:
+        consumer = Consumer(self._config, logger=log)
+        consumer.subscribe([self._topic])
+        return consumer
+
+    def _join_again(self) -> None:
+        self._consumer.close()
+        self._consumer = self._joined()
+        say("recovery_joined_again", recovery_topic=self._topic)
 
     def _commit(self, message: Message) -> None:
         try:
