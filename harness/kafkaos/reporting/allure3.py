@@ -88,7 +88,7 @@ def render(
                 Path(scratch), output, history=history, single_file=single_file and last, title=title
             )
             _run(
-                [str(allure), "generate", str(run), "--config", str(config), "--cwd", scratch],
+                [str(allure), "generate", str(run.absolute()), "--config", str(config), "--cwd", scratch],
                 limit_s=RENDER_LIMIT_S,
                 failed=f"Allure could not render {run}; use --html for a page of kafkaos' own",
             )
