@@ -17,10 +17,10 @@ import numpy as np
 
 from kafkaos.cluster import Cluster, HasGroups
 from kafkaos.errors import SetupFailed, WrongUse
-from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Injection, lacking
+from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Fault, Injection, lacking
 from kafkaos.faults.clients import aim_at_client
 from kafkaos.faults.node import is_frozen
-from kafkaos.faults.undo import RESTART_CLIENT, undo_all, undone_on_error
+from kafkaos.faults.undo import RESTART_CLIENT, undone_on_error
 from kafkaos.faults.waiting import LOOK_EVERY_S, until
 from kafkaos.faults.world import ClientProcess, Member, Sender, World
 from kafkaos.history.reading import read_segment
@@ -30,7 +30,7 @@ MOMENT_DEADLINE_S: Final = 30.0
 
 
 @dataclass(frozen=True)
-class KillBeforeCommit:
+class KillBeforeCommit(Fault):
     """kill -9 of a group's consumer that has processed records whose offsets are not committed.
 
     They are read again, by itself or another member: at least once, never skipped.
@@ -79,12 +79,9 @@ class KillBeforeCommit:
         told = f"{injection.told} ended by SIGKILL with {records} processed records not committed"
         return Evidence(told=told, facts=dict(injection.facts))
 
-    def heal(self, world: World, injection: Injection) -> None:
-        undo_all(world, injection.undo)
-
 
 @dataclass(frozen=True)
-class KillWithFullBuffers:
+class KillWithFullBuffers(Fault):
     """kill -9 of a producer that has at least so many records handed over and not answered."""
 
     name: ClassVar = "kill-with-full-buffers"
@@ -123,9 +120,6 @@ class KillWithFullBuffers:
             return None
         told = f"{injection.told} ended by SIGKILL with {injection.facts['outstanding']} records not answered"
         return Evidence(told=told, facts=dict(injection.facts))
-
-    def heal(self, world: World, injection: Injection) -> None:
-        undo_all(world, injection.undo)
 
 
 def positions(segment: Path) -> dict[tuple[str, int], int]:

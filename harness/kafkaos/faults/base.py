@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Protocol
 
 from kafkaos.cluster import Cluster, ClusterState
 from kafkaos.faults.journal import Undo
+from kafkaos.faults.undo import undo_all
 from kafkaos.faults.world import World
 
 EVIDENCE_DEADLINE_S = 20.0
@@ -50,7 +51,7 @@ class Evidence:
 
 
 class Fault(Protocol):
-    """A frozen dataclass; `str()` of it tells it with its target."""
+    """A frozen dataclass that derives from this; `str()` of it tells it with its target."""
 
     name: ClassVar[str]
     """Its word in plans and lists, e.g. `violate-min-isr`."""
@@ -75,7 +76,7 @@ class Fault(Protocol):
 
     def heal(self, world: World, injection: Injection) -> None:
         """Undo it; a second time does nothing. What was down runs again, but is not awaited to be in sync."""
-        ...
+        undo_all(world, injection.undo)
 
 
 def lacking(cluster: Cluster, capabilities: Sequence[type], *, what: str) -> str | None:

@@ -12,11 +12,11 @@ from typing import Any, ClassVar
 
 from kafkaos.cluster import Administered, Cluster, HasTls, Killable
 from kafkaos.errors import WaitExpired, WrongUse
-from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Injection, lacking
+from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Fault, Injection, lacking
 from kafkaos.faults.journal import UNDO_KINDS, Undo, UndoKind
 from kafkaos.faults.node import aim_at_node, node_id_of
 from kafkaos.faults.roles import NodeTarget
-from kafkaos.faults.undo import undo_all, undone_on_error
+from kafkaos.faults.undo import undone_on_error
 from kafkaos.faults.waiting import until
 from kafkaos.faults.world import World
 from kafkaos.tls import rotation
@@ -30,7 +30,7 @@ TRUSTSTORE = "listener.name.client.ssl.truststore.location"
 
 
 @dataclass(frozen=True)
-class _BadCertificate:
+class _BadCertificate(Fault):
     """A broker shows a certificate with a defect to those who connect from now on."""
 
     family: ClassVar = "tls"
@@ -69,9 +69,6 @@ class _BadCertificate:
             told=f"{injection.told} is refused by a client: {reason}", facts=dict(injection.facts)
         )
 
-    def heal(self, world: World, injection: Injection) -> None:
-        undo_all(world, injection.undo)
-
 
 @dataclass(frozen=True)
 class ExpiredCertificate(_BadCertificate):
@@ -104,7 +101,7 @@ class WrongHost(_BadCertificate):
 
 
 @dataclass(frozen=True)
-class RevokedTrust:
+class RevokedTrust(Fault):
     """A broker no longer trusts the authority of the clients' certificates: who connects from now on is refused.
 
     The harness too: healing starts the broker anew.
@@ -137,13 +134,13 @@ class RevokedTrust:
             return None
         return Evidence(told=f"{injection.told} sends clients away: {reason}", facts=dict(injection.facts))
 
-    def heal(self, world: World, injection: Injection) -> None:
-        undo_all(world, injection.undo)
-
 
 @dataclass(frozen=True)
-class RotateCertificates:
-    """Every broker gets a new key and certificate, one after the other, while all runs. Nobody is to notice."""
+class RotateCertificates(Fault):
+    """Every broker gets a new key and certificate, one after the other, while all runs. Nobody is to notice.
+
+    Healing undoes nothing: the new certificates are good.
+    """
 
     name: ClassVar = "rotate-certificates"
     family: ClassVar = "tls"
@@ -186,9 +183,6 @@ class RotateCertificates:
                 return None
         told = f"{injection.told} show new certificates"
         return Evidence(told=told, facts=dict(injection.facts))
-
-    def heal(self, world: World, injection: Injection) -> None:
-        """Nothing is to be undone: the new certificates are good."""
 
 
 def _no_tls(cluster: Cluster) -> str | None:

@@ -8,16 +8,16 @@ from typing import Any, ClassVar
 
 from kafkaos.cluster import Cluster
 from kafkaos.errors import SetupFailed
-from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Injection
+from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Fault, Injection
 from kafkaos.faults.node import is_frozen
 from kafkaos.faults.roles import client
-from kafkaos.faults.undo import RESTART_CLIENT, RESUME_CLIENT, note_client, undo_all, undone_on_error
+from kafkaos.faults.undo import RESTART_CLIENT, RESUME_CLIENT, note_client, undone_on_error
 from kafkaos.faults.waiting import until
 from kafkaos.faults.world import World
 
 
 @dataclass(frozen=True)
-class KillClient:
+class KillClient(Fault):
     """kill -9 of a client. Healing starts a new incarnation of it, unless `restart=False`."""
 
     name: ClassVar = "kill-client"
@@ -51,12 +51,9 @@ class KillClient:
             return None
         return Evidence(told=f"{injection.told} ended by SIGKILL", facts=dict(injection.facts))
 
-    def heal(self, world: World, injection: Injection) -> None:
-        undo_all(world, injection.undo)
-
 
 @dataclass(frozen=True)
-class PauseClient:
+class PauseClient(Fault):
     """SIGSTOP of a client, as a long garbage collection: it sends no heartbeat and does not know it."""
 
     name: ClassVar = "pause-client"
@@ -87,9 +84,6 @@ class PauseClient:
         if not until(lambda: is_frozen(injection.facts["pid"]) or None, timeout_s=timeout_s):
             return None
         return Evidence(told=f"{injection.told} is stopped (process state T)", facts=dict(injection.facts))
-
-    def heal(self, world: World, injection: Injection) -> None:
-        undo_all(world, injection.undo)
 
 
 def aim_at_client(fault: str, name: str, world: World, undo_kind: str, **undo_facts: Any) -> Injection:

@@ -14,11 +14,11 @@ from typing import Any, ClassVar, Final
 
 from kafkaos.cluster import Cluster, HasEnvironment, HasProcesses, Killable, Stoppable, TellsTime
 from kafkaos.errors import KafkaosError, WrongUse
-from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Injection, lacking
+from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Fault, Injection, lacking
 from kafkaos.faults.journal import UNDO_KINDS, Undo, UndoKind
 from kafkaos.faults.node import aim_at_node, node_id_of
 from kafkaos.faults.roles import NodeTarget
-from kafkaos.faults.undo import undo_all, undone_on_error
+from kafkaos.faults.undo import undone_on_error
 from kafkaos.faults.waiting import until
 from kafkaos.faults.world import World
 
@@ -36,7 +36,7 @@ _PLACES: Final = (
 
 
 @dataclass(frozen=True)
-class ClockJump:
+class ClockJump(Fault):
     """A broker's clock jumps by `by_s` seconds (back if negative) while it runs; healing makes it jump back.
 
     The broker is restarted once before, to load the library.
@@ -73,12 +73,9 @@ class ClockJump:
         """A record that the broker appends bears a time that is off by as much."""
         return _stamped(world, injection, self.by_s, timeout_s=timeout_s)
 
-    def heal(self, world: World, injection: Injection) -> None:
-        undo_all(world, injection.undo)
-
 
 @dataclass(frozen=True)
-class ClockSkew:
+class ClockSkew(Fault):
     """A broker starts with a clock that is off by `by_s` seconds; healing sets it right."""
 
     name: ClassVar = "clock-skew"
@@ -109,9 +106,6 @@ class ClockSkew:
     ) -> Evidence | None:
         """A record that the broker appends bears a time that is off by as much."""
         return _stamped(world, injection, self.by_s, timeout_s=timeout_s)
-
-    def heal(self, world: World, injection: Injection) -> None:
-        undo_all(world, injection.undo)
 
 
 def library() -> Path | None:

@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 
 from kafkaos.cluster import Cluster, HasProcesses, Killable
 from kafkaos.errors import SetupFailed, WrongUse
-from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Injection, lacking
+from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Fault, Injection, lacking
 from kafkaos.faults.node import aim_at_node, node_id_of
 from kafkaos.faults.roles import NodeTarget
-from kafkaos.faults.undo import START_NODE, undo_all, undone_on_error
+from kafkaos.faults.undo import START_NODE, undone_on_error
 from kafkaos.faults.waiting import until
 from kafkaos.faults.world import World
 
@@ -19,7 +19,7 @@ UP_DEADLINE_S = 60.0
 
 
 @dataclass(frozen=True)
-class CrashLoop:
+class CrashLoop(Fault):
     """kill -9 of a node, again as soon as it answers, so many times. Healing starts it for good."""
 
     name: ClassVar = "crash-loop"
@@ -78,6 +78,3 @@ class CrashLoop:
             return None
         told = f"{injection.told} came up and ended by SIGKILL {self.times} times"
         return Evidence(told=told, facts=dict(injection.facts))
-
-    def heal(self, world: World, injection: Injection) -> None:
-        undo_all(world, injection.undo)

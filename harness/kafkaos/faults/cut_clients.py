@@ -7,16 +7,15 @@ from typing import ClassVar
 
 from kafkaos.cluster import Cluster
 from kafkaos.errors import WrongUse
-from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Injection
+from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Fault, Injection
 from kafkaos.faults.linked import CLIENTS, Direction, available, held_back, links_of, noted, put
 from kafkaos.faults.roles import NodeTarget
-from kafkaos.faults.undo import undo_all
 from kafkaos.faults.world import World
 from kafkaos.links.rules import Effect
 
 
 @dataclass(frozen=True)
-class CutClients:
+class CutClients(Fault):
     """Packets between a broker and all clients are lost; direction `from`: its answers only.
 
     The broker goes on leading: nothing but the clients' own time-outs tells of it.
@@ -48,6 +47,3 @@ class CutClients:
     ) -> Evidence | None:
         """No byte passes, and no client can connect."""
         return held_back(world, injection, timeout_s=timeout_s, connects=False)
-
-    def heal(self, world: World, injection: Injection) -> None:
-        undo_all(world, injection.undo)

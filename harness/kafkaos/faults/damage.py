@@ -11,17 +11,17 @@ from typing import Any, ClassVar
 
 from kafkaos.cluster import Cluster, HasLogDirs, HasLogs, HasProcesses, Killable
 from kafkaos.errors import SetupFailed, WrongUse
-from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Injection, lacking
+from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Fault, Injection, lacking
 from kafkaos.faults.disk import log_since
 from kafkaos.faults.node import aim_at_node, node_id_of
 from kafkaos.faults.roles import NodeTarget
-from kafkaos.faults.undo import START_NODE, undo_all, undone_on_error
+from kafkaos.faults.undo import START_NODE, undone_on_error
 from kafkaos.faults.waiting import until
 from kafkaos.faults.world import World
 
 
 @dataclass(frozen=True)
-class TruncateTail:
+class TruncateTail(Fault):
     """kill -9, then the last bytes of the newest segment are gone, as after a power cut; then it starts again.
 
     The broker finds the torn batch when it recovers the log, cuts it off, and copies it anew from the leader. Of a
@@ -55,12 +55,9 @@ class TruncateTail:
         """The broker tells that it found the corruption and where it cut."""
         return _found(world, injection, timeout_s=timeout_s)
 
-    def heal(self, world: World, injection: Injection) -> None:
-        undo_all(world, injection.undo)
-
 
 @dataclass(frozen=True)
-class FlipBit:
+class FlipBit(Fault):
     """kill -9, then one bit in the last batch of the newest segment is another; then it starts again.
 
     The batch's checksum no longer fits: the broker cuts it off when it recovers the log, and copies it anew.
@@ -92,9 +89,6 @@ class FlipBit:
     ) -> Evidence | None:
         """The broker tells that it found the corruption and where it cut."""
         return _found(world, injection, timeout_s=timeout_s)
-
-    def heal(self, world: World, injection: Injection) -> None:
-        undo_all(world, injection.undo)
 
 
 def truncate(segment: Path, lost_bytes: int) -> None:

@@ -11,11 +11,11 @@ from typing import ClassVar, Final
 from kafkaos.backends import mounts
 from kafkaos.cluster import Cluster, HasLogDirs, HasLogs, HasProcesses, Killable
 from kafkaos.errors import SetupFailed, WrongUse
-from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Injection, lacking
+from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Fault, Injection, lacking
 from kafkaos.faults.journal import UNDO_KINDS, Undo, UndoKind
 from kafkaos.faults.node import aim_at_node, node_id_of
 from kafkaos.faults.roles import NodeTarget
-from kafkaos.faults.undo import undo_all, undone_on_error
+from kafkaos.faults.undo import undone_on_error
 from kafkaos.faults.waiting import until
 from kafkaos.faults.world import World
 
@@ -29,7 +29,7 @@ FULL_DEADLINE_S: Final = 60.0
 
 
 @dataclass(frozen=True)
-class DiskFull:
+class DiskFull(Fault):
     """The file system of a log directory has no byte left: appends get a real ENOSPC.
 
     Only for a cluster whose file says `disk_mb`: the machine's own disk is never filled. A broker that loses its
@@ -64,12 +64,9 @@ class DiskFull:
         """The broker's log has ENOSPC, and it took the directory offline or ended."""
         return _gave_up(world, injection, "No space left on device", timeout_s=timeout_s)
 
-    def heal(self, world: World, injection: Injection) -> None:
-        undo_all(world, injection.undo)
-
 
 @dataclass(frozen=True)
-class FailLogDir:
+class FailLogDir(Fault):
     """A log directory turns read-only, as that of a failing disk does.
 
     Files that are open can still be written, until the broker needs a new one: its checkpoint of high watermarks
@@ -105,9 +102,6 @@ class FailLogDir:
     ) -> Evidence | None:
         """The broker's log has the error, and it took the directory offline or ended."""
         return _gave_up(world, injection, "(Read-only file system)|(Permission denied)", timeout_s=timeout_s)
-
-    def heal(self, world: World, injection: Injection) -> None:
-        undo_all(world, injection.undo)
 
 
 def fill(ballast: Path) -> None:

@@ -8,9 +8,9 @@ from typing import ClassVar
 
 from kafkaos.cluster import Administered, Cluster, HasProcesses, Killable
 from kafkaos.errors import SetupFailed, WrongUse
-from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Injection, lacking
+from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Fault, Injection, lacking
 from kafkaos.faults.roles import leader
-from kafkaos.faults.undo import START_NODE, note_node, undo_all, undone_on_error
+from kafkaos.faults.undo import START_NODE, note_node, undone_on_error
 from kafkaos.faults.undo_admin import REASSIGN
 from kafkaos.faults.waiting import until
 from kafkaos.faults.world import World
@@ -19,7 +19,7 @@ STEP_DEADLINE_S = 60.0
 
 
 @dataclass(frozen=True)
-class PreferredElection:
+class PreferredElection(Fault):
     """The leader changes with everybody alive: another replica becomes the preferred one, and is elected.
 
     What an operator does after a restart. Healing puts the order of the replicas and the leader back.
@@ -85,12 +85,9 @@ class PreferredElection:
 
         return until(led, timeout_s=timeout_s)
 
-    def heal(self, world: World, injection: Injection) -> None:
-        undo_all(world, injection.undo)
-
 
 @dataclass(frozen=True)
-class UncleanElection:
+class UncleanElection(Fault):
     """A replica that lacks records is made the leader: what followers missed is lost, though acknowledged.
 
     All followers are killed, the leader goes on alone as the whole ISR and is killed; then one follower starts and
@@ -177,6 +174,3 @@ class UncleanElection:
             return Evidence(told=told, facts={**injection.facts, "leader_epoch": state.leader_epoch})
 
         return until(led, timeout_s=timeout_s)
-
-    def heal(self, world: World, injection: Injection) -> None:
-        undo_all(world, injection.undo)

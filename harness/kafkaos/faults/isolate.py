@@ -8,18 +8,17 @@ from typing import ClassVar, Literal
 
 from kafkaos.cluster import Cluster
 from kafkaos.errors import WrongUse
-from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Injection
+from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Fault, Injection
 from kafkaos.faults.linked import CLIENTS, Direction, available, held_back, links_of, node_ids, noted, put
 from kafkaos.faults.node import node_id_of
 from kafkaos.faults.proofs import consequence, left
 from kafkaos.faults.roles import NodeTarget
-from kafkaos.faults.undo import undo_all
 from kafkaos.faults.world import World
 from kafkaos.links.rules import Effect
 
 
 @dataclass(frozen=True)
-class Isolate:
+class Isolate(Fault):
     """A node is cut off: from `all` (nodes and clients), or from the `majority` of the nodes.
 
     Off the majority it keeps its clients and, where there are enough nodes, peers that are a minority with it.
@@ -69,9 +68,6 @@ class Isolate:
             world.cluster, self.target, node_id_of(injection), injection.before, timeout_s=left(deadline_s)
         )
         return None if noticed is None else Evidence(told=f"{seen.told}; {noticed}", facts=seen.facts)
-
-    def heal(self, world: World, injection: Injection) -> None:
-        undo_all(world, injection.undo)
 
 
 def _alone_controls(world: World, node: int) -> bool:

@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from kafkaos.cluster import Cluster, HasProcesses, Killable
-from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Injection, lacking
+from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Fault, Injection, lacking
 from kafkaos.faults.node import aim_at_node, ended_with, node_id_of, noticed_too
 from kafkaos.faults.roles import NodeTarget
-from kafkaos.faults.undo import START_NODE, undo_all, undone_on_error
+from kafkaos.faults.undo import START_NODE, undone_on_error
 from kafkaos.faults.waiting import until
 from kafkaos.faults.world import World
 
 
 @dataclass(frozen=True)
-class Kill:
+class Kill(Fault):
     """kill -9 of a node. The page cache stays with the machine: what the broker had written is not lost."""
 
     name: ClassVar = "kill"
@@ -47,6 +47,3 @@ class Kill:
         if ended != -signal.SIGKILL:
             return None
         return noticed_too(world, self.target, injection, deadline_s, f"{injection.told} ended by SIGKILL")
-
-    def heal(self, world: World, injection: Injection) -> None:
-        undo_all(world, injection.undo)

@@ -9,14 +9,14 @@ from typing import ClassVar
 
 from kafkaos.cluster import Cluster, HasProcesses, Killable
 from kafkaos.errors import SetupFailed
-from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Injection, lacking
-from kafkaos.faults.undo import START_NODE, note_node, undo_all, undone_on_error
+from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Fault, Injection, lacking
+from kafkaos.faults.undo import START_NODE, note_node, undone_on_error
 from kafkaos.faults.waiting import until
 from kafkaos.faults.world import World
 
 
 @dataclass(frozen=True)
-class KillAll:
+class KillAll(Fault):
     """kill -9 of all brokers and controllers, as a power cut that spares the disks. Healing is a cold start.
 
     The page cache stays with the machine: what was written is not lost.
@@ -70,6 +70,3 @@ class KillAll:
             return None
         told = f"{injection.told} ended by SIGKILL and no broker answers"
         return Evidence(told=told, facts=dict(injection.facts))
-
-    def heal(self, world: World, injection: Injection) -> None:
-        undo_all(world, injection.undo)

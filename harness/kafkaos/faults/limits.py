@@ -19,12 +19,12 @@ from kafkaos.cluster import (
     Stoppable,
 )
 from kafkaos.errors import WrongUse
-from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Injection, lacking
+from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Fault, Injection, lacking
 from kafkaos.faults.disk import log_since
 from kafkaos.faults.journal import UNDO_KINDS, Undo, UndoKind
 from kafkaos.faults.node import aim_at_node, node_id_of
 from kafkaos.faults.roles import NodeTarget
-from kafkaos.faults.undo import undo_all, undone_on_error
+from kafkaos.faults.undo import undone_on_error
 from kafkaos.faults.undo_admin import ALTER_QUOTA, ALTER_TOPIC
 from kafkaos.faults.waiting import until
 from kafkaos.faults.world import World
@@ -39,7 +39,7 @@ _held: dict[str, list[socket.socket]] = {}
 
 
 @dataclass(frozen=True)
-class Quota:
+class Quota(Fault):
     """A client id may send, or fetch, only so many bytes a second; brokers make it wait."""
 
     name: ClassVar = "quota"
@@ -102,9 +102,6 @@ class Quota:
         told = f"{injection.told} was told to wait {waited_ms} ms"
         return Evidence(told=told, facts={**injection.facts, "throttled_ms": waited_ms})
 
-    def heal(self, world: World, injection: Injection) -> None:
-        undo_all(world, injection.undo)
-
     def _limits(self) -> dict[str, float | None]:
         given = {
             "producer_byte_rate": self.produce_bytes_per_s,
@@ -114,7 +111,7 @@ class Quota:
 
 
 @dataclass(frozen=True)
-class RecordTooLarge:
+class RecordTooLarge(Fault):
     """A topic takes only batches of at most so many bytes: larger ones are refused, for sure not appended."""
 
     name: ClassVar = "record-too-large"
@@ -163,12 +160,9 @@ class RecordTooLarge:
         )
         return Evidence(told=told, facts=dict(injection.facts))
 
-    def heal(self, world: World, injection: Injection) -> None:
-        undo_all(world, injection.undo)
-
 
 @dataclass(frozen=True)
-class TooManyConnections:
+class TooManyConnections(Fault):
     """A broker's client listener is full: connections that do nothing take all that it accepts, others wait."""
 
     name: ClassVar = "too-many-connections"
@@ -216,12 +210,9 @@ class TooManyConnections:
         told = f"{injection.told} runs and answers no new client"
         return Evidence(told=told, facts=dict(injection.facts))
 
-    def heal(self, world: World, injection: Injection) -> None:
-        undo_all(world, injection.undo)
-
 
 @dataclass(frozen=True)
-class MemoryPressure:
+class MemoryPressure(Fault):
     """A node runs with a small heap, so that its JVM collects garbage all the time. Healing restarts it as before."""
 
     name: ClassVar = "memory-pressure"
@@ -270,9 +261,6 @@ class MemoryPressure:
             return Evidence(told=told, facts=dict(injection.facts))
 
         return until(collected, timeout_s=timeout_s)
-
-    def heal(self, world: World, injection: Injection) -> None:
-        undo_all(world, injection.undo)
 
 
 def _restart(world: World, node_id: int, grace_s: float) -> None:

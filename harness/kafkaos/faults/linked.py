@@ -9,10 +9,10 @@ from typing import Any, ClassVar, Literal
 
 from kafkaos.cluster import Cluster, HasLinks
 from kafkaos.errors import SetupFailed, WrongUse
-from kafkaos.faults.base import Evidence, Injection, lacking
+from kafkaos.faults.base import Evidence, Fault, Injection, lacking
 from kafkaos.faults.journal import UNDO_KINDS, Undo, UndoKind, find, identity
 from kafkaos.faults.roles import NodeTarget
-from kafkaos.faults.undo import undo_all, undone_on_error
+from kafkaos.faults.undo import undone_on_error
 from kafkaos.faults.waiting import until
 from kafkaos.faults.world import World
 from kafkaos.links.firewall import remove_table
@@ -56,7 +56,7 @@ def tell(world: World, end: int) -> str:
 
 
 @dataclass(frozen=True)
-class LinkFault:
+class LinkFault(Fault):
     """A fault of links of a target: those to one peer, or to all of some kind."""
 
     name: ClassVar[str]
@@ -91,9 +91,6 @@ class LinkFault:
             raise WrongUse(f"nothing goes between {tell(world, node)} and what {self} names: choose another")
         told = f"{self.target} ({world.cluster.node(node).name})"
         return noted(world, self.name, node, told, links, before=before)
-
-    def heal(self, world: World, injection: Injection) -> None:
-        undo_all(world, injection.undo)
 
 
 def noted(

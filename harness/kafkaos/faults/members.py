@@ -11,14 +11,13 @@ import numpy as np
 
 from kafkaos.cluster import Cluster, HasGroups
 from kafkaos.errors import SetupFailed, WrongUse
-from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Injection, lacking
+from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Fault, Injection, lacking
 from kafkaos.faults.clients import aim_at_client
 from kafkaos.faults.undo import (
     END_CLIENT,
     RESTART_CLIENT,
     UNHINDER_CLIENT,
     note_client,
-    undo_all,
     undone_on_error,
 )
 from kafkaos.faults.waiting import until
@@ -32,7 +31,7 @@ EXIT_FENCED: Final = 3
 
 
 @dataclass(frozen=True)
-class ExceedPollInterval:
+class ExceedPollInterval(Fault):
     """A consumer is busy longer than `max.poll.interval.ms`; its heartbeats go on, yet it is put out of the group.
 
     Give the client a short interval (not below its session time-out), or wait Kafka's five minutes. Healing lets it
@@ -75,9 +74,6 @@ class ExceedPollInterval:
         told = f"{injection.told} runs and is no member of its group any more"
         return Evidence(told=told, facts=dict(injection.facts))
 
-    def heal(self, world: World, injection: Injection) -> None:
-        undo_all(world, injection.undo)
-
     def _is_member(self, world: World) -> bool:
         assert isinstance(world.cluster, HasGroups)
         group = _member(world, self.client).group
@@ -86,7 +82,7 @@ class ExceedPollInterval:
 
 
 @dataclass(frozen=True)
-class SlowConsumer:
+class SlowConsumer(Fault):
     """A consumer takes so much longer for each record, as one whose database is slow."""
 
     name: ClassVar = "slow-consumer"
@@ -132,12 +128,9 @@ class SlowConsumer:
 
         return until(ten_slow, timeout_s=timeout_s)
 
-    def heal(self, world: World, injection: Injection) -> None:
-        undo_all(world, injection.undo)
-
 
 @dataclass(frozen=True)
-class RebalanceStorm:
+class RebalanceStorm(Fault):
     """A member leaves its group and joins it again, so many times: each is two rebalances for the others."""
 
     name: ClassVar = "rebalance-storm"
@@ -184,12 +177,9 @@ class RebalanceStorm:
         told = f"{injection.told} came back {rises} times: generations {generations}"
         return Evidence(told=told, facts=dict(injection.facts))
 
-    def heal(self, world: World, injection: Injection) -> None:
-        undo_all(world, injection.undo)
-
 
 @dataclass(frozen=True)
-class FenceStaticMember:
+class FenceStaticMember(Fault):
     """A second process takes the seat of a static member (the same `group.instance.id`): the first is fenced.
 
     `twin` is a client of the run that was not started yet. Healing ends it and starts the first again.
@@ -232,9 +222,6 @@ class FenceStaticMember:
             return None
         told = f"{injection.told} was fenced and ended"
         return Evidence(told=told, facts=dict(injection.facts))
-
-    def heal(self, world: World, injection: Injection) -> None:
-        undo_all(world, injection.undo)
 
 
 def _member(world: World, name: str) -> Member:

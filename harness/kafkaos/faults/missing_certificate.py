@@ -7,9 +7,9 @@ from typing import ClassVar
 
 from kafkaos.cluster import Cluster, HasTls
 from kafkaos.errors import WrongUse
-from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Injection, lacking
+from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Fault, Injection, lacking
 from kafkaos.faults.clients import aim_at_client
-from kafkaos.faults.undo import RECONFIGURE_CLIENT, undo_all, undone_on_error
+from kafkaos.faults.undo import RECONFIGURE_CLIENT, undone_on_error
 from kafkaos.faults.waiting import until
 from kafkaos.faults.world import Reconfigurable, World
 from kafkaos.tls.profiles import load_profile
@@ -18,7 +18,7 @@ CERTIFICATE = ("ssl.certificate.location", "ssl.key.location")
 
 
 @dataclass(frozen=True)
-class MissingClientCertificate:
+class MissingClientCertificate(Fault):
     """A client starts anew without its certificate; mutual TLS refuses it. Healing starts it with the certificate."""
 
     name: ClassVar = "missing-client-certificate"
@@ -69,6 +69,3 @@ class MissingClientCertificate:
         if error is None:
             return None
         return Evidence(told=f"{injection.told} was refused: {error[:200]}", facts=dict(injection.facts))
-
-    def heal(self, world: World, injection: Injection) -> None:
-        undo_all(world, injection.undo)

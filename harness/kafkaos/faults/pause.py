@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from kafkaos.cluster import Cluster, HasProcesses, Killable, Pausable
-from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Injection, lacking
+from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Fault, Injection, lacking
 from kafkaos.faults.node import aim_at_node, is_frozen, node_id_of, noticed_too
 from kafkaos.faults.roles import NodeTarget
-from kafkaos.faults.undo import RESUME_NODE, undo_all, undone_on_error
+from kafkaos.faults.undo import RESUME_NODE, undone_on_error
 from kafkaos.faults.waiting import until
 from kafkaos.faults.world import World
 
 
 @dataclass(frozen=True)
-class Pause:
+class Pause(Fault):
     """SIGSTOP of a node, as a long garbage collection or a stalled host.
 
     A pause that is meant to be shorter than the broker's session sets `expect_fenced=False`: then the frozen
@@ -53,6 +53,3 @@ class Pause:
         if not self.expect_fenced:
             return Evidence(told=told, facts=dict(injection.facts))
         return noticed_too(world, self.target, injection, deadline_s, told)
-
-    def heal(self, world: World, injection: Injection) -> None:
-        undo_all(world, injection.undo)

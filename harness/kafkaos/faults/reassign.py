@@ -7,16 +7,16 @@ from typing import ClassVar
 
 from kafkaos.cluster import Administered, Cluster
 from kafkaos.errors import SetupFailed
-from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Injection, lacking
+from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Fault, Injection, lacking
 from kafkaos.faults.roles import leader
-from kafkaos.faults.undo import undo_all, undone_on_error
+from kafkaos.faults.undo import undone_on_error
 from kafkaos.faults.undo_admin import REASSIGN, replicas_are
 from kafkaos.faults.waiting import until
 from kafkaos.faults.world import World
 
 
 @dataclass(frozen=True)
-class Reassign:
+class Reassign(Fault):
     """A partition's leader gives its replica to a broker that has none; both copy and serve meanwhile.
 
     Healing moves it back.
@@ -76,6 +76,3 @@ class Reassign:
             return None
         told = f"{injection.told} is on brokers {wanted}, all in sync"
         return Evidence(told=told, facts=dict(injection.facts))
-
-    def heal(self, world: World, injection: Injection) -> None:
-        undo_all(world, injection.undo)

@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from kafkaos.cluster import Cluster, HasProcesses, Killable, Stoppable
-from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Injection, lacking
+from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Fault, Injection, lacking
 from kafkaos.faults.node import aim_at_node, node_id_of
 from kafkaos.faults.proofs import consequence
 from kafkaos.faults.roles import NodeTarget
-from kafkaos.faults.undo import START_NODE, undo_all
+from kafkaos.faults.undo import START_NODE
 from kafkaos.faults.waiting import until
 from kafkaos.faults.world import World
 
 
 @dataclass(frozen=True)
-class Restart:
+class Restart(Fault):
     """A node goes down and comes up again, once; it stays down until the others have noticed.
 
     In order by default, `hard=True` by kill -9. Injecting lasts until the others notice, at most `notice_s`
@@ -75,6 +75,3 @@ class Restart:
             return None
         told = f"{injection.told} was down ({noticed}) and runs again as pid {pid}"
         return Evidence(told=told, facts={**injection.facts, "new_pid": pid})
-
-    def heal(self, world: World, injection: Injection) -> None:
-        undo_all(world, injection.undo)

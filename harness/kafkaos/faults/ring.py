@@ -6,15 +6,14 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from kafkaos.cluster import Cluster
-from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Injection
+from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Fault, Injection
 from kafkaos.faults.linked import available, held_back, links_of, node_ids, noted, put
-from kafkaos.faults.undo import undo_all
 from kafkaos.faults.world import World
 from kafkaos.links.rules import Effect, LinkId
 
 
 @dataclass(frozen=True)
-class Ring:
+class Ring(Fault):
     """Every node is left with its two neighbours in an order drawn by the seed; `one_way`: it hears but one of them.
 
     No two nodes see the same majority. Clients reach all.
@@ -54,6 +53,3 @@ class Ring:
     ) -> Evidence | None:
         """No byte passes between nodes that are no neighbours."""
         return held_back(world, injection, timeout_s=timeout_s, connects=False)
-
-    def heal(self, world: World, injection: Injection) -> None:
-        undo_all(world, injection.undo)

@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from kafkaos.cluster import Cluster, HasProcesses, Killable, Stoppable
-from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Injection, lacking
+from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Fault, Injection, lacking
 from kafkaos.faults.proofs import consequence
 from kafkaos.faults.roles import broker
-from kafkaos.faults.undo import START_NODE, note_node, undo_all, undone_on_error
+from kafkaos.faults.undo import START_NODE, note_node, undone_on_error
 from kafkaos.faults.world import World
 
 IN_SYNC_DEADLINE_S = 60.0
 
 
 @dataclass(frozen=True)
-class RollingRestart:
+class RollingRestart(Fault):
     """Each broker in turn is stopped in order (`hard`: killed), missed by the others, started, and waited for.
 
     Injecting lasts until the last one is in sync again. A broker that the others do not miss within `notice_s`
@@ -83,6 +83,3 @@ class RollingRestart:
             return None
         told = f"each of {', '.join(pids)} was missed by the others and runs again as another process"
         return Evidence(told=told, facts={**injection.facts, "new_pids": again})
-
-    def heal(self, world: World, injection: Injection) -> None:
-        undo_all(world, injection.undo)

@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from kafkaos.cluster import Cluster, HasProcesses, Killable, Pausable
-from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Injection, lacking
+from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Fault, Injection, lacking
 from kafkaos.faults.node import aim_at_node, node_id_of
 from kafkaos.faults.roles import follower
-from kafkaos.faults.undo import RESUME_NODE, undo_all, undone_on_error
+from kafkaos.faults.undo import RESUME_NODE, undone_on_error
 from kafkaos.faults.waiting import until
 from kafkaos.faults.world import World
 
 
 @dataclass(frozen=True)
-class ShrinkIsr:
+class ShrinkIsr(Fault):
     """A follower stops fetching (SIGSTOP) until the ISR shrinks; healed, it catches up and the ISR expands."""
 
     name: ClassVar = "shrink-isr"
@@ -54,6 +54,3 @@ class ShrinkIsr:
             return Evidence(told=told, facts={**injection.facts, "isr": list(state.isr)})
 
         return until(shrunk, timeout_s=timeout_s)
-
-    def heal(self, world: World, injection: Injection) -> None:
-        undo_all(world, injection.undo)

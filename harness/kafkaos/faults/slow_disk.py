@@ -20,11 +20,11 @@ from typing import Any, ClassVar, Final
 from kafkaos.backends.places import cache_folder
 from kafkaos.cluster import Cluster, HasEnvironment, HasProcesses, Killable, Stoppable
 from kafkaos.errors import SetupFailed, WrongUse
-from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Injection, lacking
+from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Fault, Injection, lacking
 from kafkaos.faults.journal import UNDO_KINDS, Undo, UndoKind
 from kafkaos.faults.node import aim_at_node, node_id_of
 from kafkaos.faults.roles import NodeTarget
-from kafkaos.faults.undo import undo_all, undone_on_error
+from kafkaos.faults.undo import undone_on_error
 from kafkaos.faults.waiting import until
 from kafkaos.faults.world import World
 
@@ -36,7 +36,7 @@ _WORDS: Final = struct.Struct("<QQ")  # microseconds a write, writes delayed so 
 
 
 @dataclass(frozen=True)
-class SlowDisk:
+class SlowDisk(Fault):
     """Each write of a broker to a file takes so much longer; healing makes the disk fast again.
 
     The broker is restarted once before, to load the library.
@@ -105,9 +105,6 @@ class SlowDisk:
             return None
         told = f"{found} writes of {injection.told} took {self.per_write_ms:g} ms longer each"
         return Evidence(told=told, facts={**injection.facts, "delayed": found})
-
-    def heal(self, world: World, injection: Injection) -> None:
-        undo_all(world, injection.undo)
 
 
 def library() -> Path:

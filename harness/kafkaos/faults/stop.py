@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from kafkaos.cluster import Cluster, HasProcesses, Killable, Stoppable
-from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Injection, lacking
+from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Fault, Injection, lacking
 from kafkaos.faults.node import aim_at_node, ended_with, node_id_of, noticed_too
 from kafkaos.faults.roles import NodeTarget
-from kafkaos.faults.undo import START_NODE, undo_all, undone_on_error
+from kafkaos.faults.undo import START_NODE, undone_on_error
 from kafkaos.faults.waiting import until
 from kafkaos.faults.world import World
 
 
 @dataclass(frozen=True)
-class Stop:
+class Stop(Fault):
     """Controlled shutdown by SIGTERM. One that takes longer than `grace_s` is killed: that is no proof."""
 
     name: ClassVar = "stop"
@@ -49,6 +49,3 @@ class Stop:
             return None
         told = f"{injection.told} shut down with status {ended}"
         return noticed_too(world, self.target, injection, deadline_s, told)
-
-    def heal(self, world: World, injection: Injection) -> None:
-        undo_all(world, injection.undo)

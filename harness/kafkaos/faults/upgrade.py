@@ -7,11 +7,11 @@ from typing import Any, ClassVar, Final
 
 from kafkaos.cluster import Cluster, HasProcesses, Killable, Node, Stoppable, Upgradable
 from kafkaos.errors import SetupFailed
-from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Injection, lacking
+from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Fault, Injection, lacking
 from kafkaos.faults.journal import UNDO_KINDS, Undo, UndoKind
 from kafkaos.faults.node import aim_at_node, node_id_of
 from kafkaos.faults.roles import NodeTarget
-from kafkaos.faults.undo import START_NODE, note_node, undo_all, undone_on_error
+from kafkaos.faults.undo import START_NODE, note_node, undone_on_error
 from kafkaos.faults.waiting import until
 from kafkaos.faults.world import World
 from kafkaos.spec import DEFAULT_KAFKA_VERSION
@@ -22,7 +22,7 @@ HEALTHY_DEADLINE_S: Final = 90.0
 
 
 @dataclass(frozen=True)
-class RollingUpgrade:
+class RollingUpgrade(Fault):
     """Each node in turn is stopped and started with another version, and waited for; at the end it is finalized.
 
     Finalizing raises `metadata.version`, after which there is no way back: healing leaves the new version, and
@@ -84,12 +84,9 @@ class RollingUpgrade:
 
         return until(raised, timeout_s=timeout_s)
 
-    def heal(self, world: World, injection: Injection) -> None:
-        undo_all(world, injection.undo)
-
 
 @dataclass(frozen=True)
-class MixedVersions:
+class MixedVersions(Fault):
     """One node runs a newer Kafka than the others, as half-way through an upgrade. Healing takes it back."""
 
     name: ClassVar = "mixed-versions"
@@ -137,9 +134,6 @@ class MixedVersions:
             return Evidence(told=told, facts=dict(injection.facts))
 
         return until(newer, timeout_s=timeout_s)
-
-    def heal(self, world: World, injection: Injection) -> None:
-        undo_all(world, injection.undo)
 
 
 def _no_upgrade(cluster: Cluster, version: str) -> str | None:

@@ -7,15 +7,15 @@ from typing import ClassVar
 
 from kafkaos.cluster import Cluster, Killable
 from kafkaos.errors import SetupFailed, WrongUse
-from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Injection, lacking
+from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Fault, Injection, lacking
 from kafkaos.faults.roles import leader
-from kafkaos.faults.undo import START_NODE, note_node, undo_all, undone_on_error
+from kafkaos.faults.undo import START_NODE, note_node, undone_on_error
 from kafkaos.faults.waiting import until
 from kafkaos.faults.world import World
 
 
 @dataclass(frozen=True)
-class ViolateMinIsr:
+class ViolateMinIsr(Fault):
     """kill -9 of so many followers that a partition's ISR falls below the topic's min.insync.replicas.
 
     The leader survives, so `acks=all` must be refused (NOT_ENOUGH_REPLICAS) while reading goes on.
@@ -98,6 +98,3 @@ class ViolateMinIsr:
             return Evidence(told=told, facts={**injection.facts, "isr": isr, "leader": state.leader})
 
         return until(shrunk, timeout_s=timeout_s)
-
-    def heal(self, world: World, injection: Injection) -> None:
-        undo_all(world, injection.undo)

@@ -7,10 +7,10 @@ from typing import ClassVar, Final
 
 from kafkaos.cluster import Cluster
 from kafkaos.errors import SetupFailed, WrongUse
-from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Injection
+from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Fault, Injection
 from kafkaos.faults.clients import aim_at_client
 from kafkaos.faults.node import is_frozen
-from kafkaos.faults.undo import RESUME_CLIENT, undo_all, undone_on_error
+from kafkaos.faults.undo import RESUME_CLIENT, undone_on_error
 from kafkaos.faults.waiting import until
 from kafkaos.faults.world import TransactionalSender, World
 
@@ -18,7 +18,7 @@ COMMITTED_DEADLINE_S: Final = 60.0
 
 
 @dataclass(frozen=True)
-class ZombieProducer:
+class ZombieProducer(Fault):
     """A transactional producer is frozen, its successor (same transactional id) begins and commits; healing thaws it.
 
     Then it is fenced: nothing that it sends may become visible. `successor` is a client of the run that was not
@@ -62,9 +62,6 @@ class ZombieProducer:
         committed = _sender(world, self.successor).transactions_committed
         told = f"{injection.told} is stopped and its successor committed {committed} transactions"
         return Evidence(told=told, facts={**injection.facts, "committed": committed})
-
-    def heal(self, world: World, injection: Injection) -> None:
-        undo_all(world, injection.undo)
 
 
 def _sender(world: World, name: str) -> TransactionalSender:
