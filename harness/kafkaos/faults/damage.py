@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from abc import abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from kafkaos.cluster import Cluster, HasLogDirs, HasLogs, HasProcesses, Killable
+from kafkaos.cluster import Cluster, HasLogDirs, HasLogs, Killable
 from kafkaos.errors import SetupFailed, WrongUse
-from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Fault, Injection, lacking
-from kafkaos.faults.disk import log_since
-from kafkaos.faults.node import aim_at_node, node_id_of
+from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Fault, Injection
+from kafkaos.faults.disk import no_log_dirs
+from kafkaos.faults.node import aim_at_node, logged_since, node_id_of
 from kafkaos.faults.roles import NodeTarget
 from kafkaos.faults.undo import START_NODE, undone_on_error
 from kafkaos.faults.waiting import until
@@ -21,7 +21,72 @@ from kafkaos.faults.world import World
 
 
 @dataclass(frozen=True)
-class TruncateTail(Fault):
+class _DamagedTail(Fault):
+    """kill -9, then the end of a partition's newest segment is damaged; then the broker starts again."""
+
+    family: ClassVar = "storage"
+    target: NodeTarget
+    topic: str
+    partition: int = 0
+
+    def available(self, cluster: Cluster) -> str | None:
+        return no_log_dirs(cluster)
+
+    @abstractmethod
+    def damage(self, segment: Path) -> None: ...
+
+    def inject(self, world: World) -> Injection:
+        cluster = world.cluster
+        assert isinstance(cluster, HasLogDirs)
+        assert isinstance(cluster, HasLogs)
+        assert isinstance(cluster, Killable)
+
+        def facts(node_id: int) -> dict[str, Any]:
+            return {
+                "segment": str(self._newest_segment(cluster, node_id)),
+                "logged_bytes": cluster.log_path(node_id).stat().st_size,
+                "partition": f"{self.topic}-{self.partition}",
+            }
+
+        injection = aim_at_node(self.name, self.target, world, START_NODE, facts=facts)
+        node_id = node_id_of(injection)
+        with undone_on_error(world, injection.undo):
+            cluster.kill(node_id)
+            segment = self._newest_segment(cluster, node_id)  # it may have rolled meanwhile
+            if segment.stat().st_size < 100:
+                raise SetupFailed(f"{segment} has no record: send some before this fault")
+            self.damage(segment)
+            cluster.start(node_id)
+        return injection
+
+    def evidence(
+        self, world: World, injection: Injection, *, timeout_s: float = EVIDENCE_DEADLINE_S
+    ) -> Evidence | None:
+        """The broker tells that it found the corruption and where it cut."""
+        sign = re.compile(
+            rf"partition={re.escape(injection.facts['partition'])},.*"
+            r"(Corruption found in segment \d+, truncating to offset \d+)"
+        )
+
+        def look() -> Evidence | None:
+            found = sign.search(logged_since(world, injection))
+            if found is None:
+                return None
+            return Evidence(told=f"{injection.told} logged `{found[1]}`", facts=dict(injection.facts))
+
+        return until(look, timeout_s=timeout_s)
+
+    def _newest_segment(self, cluster: HasLogDirs, node_id: int) -> Path:
+        partition = f"{self.topic}-{self.partition}"
+        for folder in cluster.log_dirs(node_id):
+            segments = sorted((folder / partition).glob("*.log"))
+            if segments:
+                return segments[-1]
+        raise SetupFailed(f"node {node_id} has no replica of {partition}: choose one that has")
+
+
+@dataclass(frozen=True)
+class TruncateTail(_DamagedTail):
     """kill -9, then the last bytes of the newest segment are gone, as after a power cut; then it starts again.
 
     The broker finds the torn batch when it recovers the log, cuts it off, and copies it anew from the leader. Of a
@@ -29,11 +94,7 @@ class TruncateTail(Fault):
     """
 
     name: ClassVar = "truncate-tail"
-    family: ClassVar = "storage"
     title: ClassVar = "the last bytes of a segment are lost while the broker is down"
-    target: NodeTarget
-    topic: str
-    partition: int = 0
     lost_bytes: int = 10
 
     def __post_init__(self) -> None:
@@ -43,32 +104,19 @@ class TruncateTail(Fault):
     def __str__(self) -> str:
         return f"truncated tail of {self.topic}-{self.partition} on {self.target}"
 
-    def available(self, cluster: Cluster) -> str | None:
-        return _no_files(cluster)
-
-    def inject(self, world: World) -> Injection:
-        return _kill_damage_start(self, world, lambda segment: truncate(segment, self.lost_bytes))
-
-    def evidence(
-        self, world: World, injection: Injection, *, timeout_s: float = EVIDENCE_DEADLINE_S
-    ) -> Evidence | None:
-        """The broker tells that it found the corruption and where it cut."""
-        return _found(world, injection, timeout_s=timeout_s)
+    def damage(self, segment: Path) -> None:
+        truncate(segment, self.lost_bytes)
 
 
 @dataclass(frozen=True)
-class FlipBit(Fault):
+class FlipBit(_DamagedTail):
     """kill -9, then one bit in the last batch of the newest segment is another; then it starts again.
 
     The batch's checksum no longer fits: the broker cuts it off when it recovers the log, and copies it anew.
     """
 
     name: ClassVar = "flip-bit"
-    family: ClassVar = "storage"
     title: ClassVar = "a bit of a segment's last batch flips while the broker is down"
-    target: NodeTarget
-    topic: str
-    partition: int = 0
     before_end_bytes: int = 2
 
     def __post_init__(self) -> None:
@@ -78,17 +126,8 @@ class FlipBit(Fault):
     def __str__(self) -> str:
         return f"flipped bit in the tail of {self.topic}-{self.partition} on {self.target}"
 
-    def available(self, cluster: Cluster) -> str | None:
-        return _no_files(cluster)
-
-    def inject(self, world: World) -> Injection:
-        return _kill_damage_start(self, world, lambda segment: flip(segment, self.before_end_bytes))
-
-    def evidence(
-        self, world: World, injection: Injection, *, timeout_s: float = EVIDENCE_DEADLINE_S
-    ) -> Evidence | None:
-        """The broker tells that it found the corruption and where it cut."""
-        return _found(world, injection, timeout_s=timeout_s)
+    def damage(self, segment: Path) -> None:
+        flip(segment, self.before_end_bytes)
 
 
 def truncate(segment: Path, lost_bytes: int) -> None:
@@ -103,61 +142,3 @@ def flip(segment: Path, before_end_bytes: int) -> None:
         byte = file.read(1)[0]
         file.seek(place)
         file.write(bytes([byte ^ 0x10]))
-
-
-def _no_files(cluster: Cluster) -> str | None:
-    needed = [HasLogDirs, HasLogs, HasProcesses, Killable]
-    return lacking(cluster, needed, what="get at a broker's log directories")
-
-
-def _kill_damage_start(
-    fault: TruncateTail | FlipBit, world: World, damage: Callable[[Path], None]
-) -> Injection:
-    topic, partition = fault.topic, fault.partition
-    cluster = world.cluster
-    assert isinstance(cluster, HasLogDirs)
-    assert isinstance(cluster, HasLogs)
-    assert isinstance(cluster, Killable)
-
-    def facts(node_id: int) -> dict[str, Any]:
-        return {
-            "segment": str(_newest_segment(cluster, node_id, topic, partition)),
-            "logged_bytes": cluster.log_path(node_id).stat().st_size,
-            "partition": f"{topic}-{partition}",
-        }
-
-    injection = aim_at_node(fault.name, fault.target, world, START_NODE, facts=facts)
-    node_id = node_id_of(injection)
-    with undone_on_error(world, injection.undo):
-        cluster.kill(node_id)
-        segment = _newest_segment(cluster, node_id, topic, partition)  # it may have rolled meanwhile
-        if segment.stat().st_size < 100:
-            raise SetupFailed(f"{segment} has no record: send some before this fault")
-        damage(segment)
-        cluster.start(node_id)
-    return injection
-
-
-def _newest_segment(cluster: HasLogDirs, node_id: int, topic: str, partition: int) -> Path:
-    for folder in cluster.log_dirs(node_id):
-        segments = sorted((folder / f"{topic}-{partition}").glob("*.log"))
-        if segments:
-            return segments[-1]
-    raise SetupFailed(f"node {node_id} has no replica of {topic}-{partition}: choose one that has")
-
-
-def _found(world: World, injection: Injection, *, timeout_s: float) -> Evidence | None:
-    assert isinstance(world.cluster, HasLogs)
-    path = world.cluster.log_path(node_id_of(injection))
-    sign = re.compile(
-        rf"partition={re.escape(injection.facts['partition'])},.*"
-        r"(Corruption found in segment \d+, truncating to offset \d+)"
-    )
-
-    def look() -> Evidence | None:
-        found = sign.search(log_since(path, injection.facts["logged_bytes"]))
-        if found is None:
-            return None
-        return Evidence(told=f"{injection.told} logged `{found[1]}`", facts=dict(injection.facts))
-
-    return until(look, timeout_s=timeout_s)

@@ -13,7 +13,7 @@ from kafkaos.cluster import Cluster, HasLogDirs, HasLogs, HasProcesses, Killable
 from kafkaos.errors import SetupFailed, WrongUse
 from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Fault, Injection, lacking
 from kafkaos.faults.journal import UNDO_KINDS, Undo, UndoKind
-from kafkaos.faults.node import aim_at_node, node_id_of
+from kafkaos.faults.node import aim_at_node, logged_since, node_id_of
 from kafkaos.faults.roles import NodeTarget
 from kafkaos.faults.undo import undone_on_error
 from kafkaos.faults.waiting import until
@@ -47,7 +47,7 @@ class DiskFull(Fault):
         return f"full disk of {self.target} (log directory {self.log_dir})"
 
     def available(self, cluster: Cluster) -> str | None:
-        reason = _no_log_dirs(cluster) or mounts.unable_to_mount()
+        reason = no_log_dirs(cluster) or mounts.unable_to_mount()
         if reason is None and cluster.spec.disk_mb is None:
             reason = f"the disks of cluster {cluster.spec.name} are the machine's own: give it disk_mb = 64"
         return reason
@@ -84,7 +84,7 @@ class FailLogDir(Fault):
         return f"failed log directory {self.log_dir} of {self.target}"
 
     def available(self, cluster: Cluster) -> str | None:
-        reason = _no_log_dirs(cluster)
+        reason = no_log_dirs(cluster)
         if reason is None and self.log_dir >= cluster.spec.log_dirs:
             reason = f"cluster {cluster.spec.name} has no log directory {self.log_dir}: give it log_dirs = 2"
         if reason is None and os.geteuid() == 0:  # file modes do not bind root, a read-only mount does
@@ -115,7 +115,8 @@ def fill(ballast: Path) -> None:
                 raise
 
 
-def _no_log_dirs(cluster: Cluster) -> str | None:
+def no_log_dirs(cluster: Cluster) -> str | None:
+    """Why nothing can be done to the files of the brokers; None if it can."""
     needed = [HasLogDirs, HasLogs, HasProcesses, Killable]
     return lacking(cluster, needed, what="get at a broker's log directories")
 
@@ -142,13 +143,12 @@ def _aim(fault: str, target: NodeTarget, log_dir: int, undo_kind: str, world: Wo
 def _gave_up(world: World, injection: Injection, signs: str, *, timeout_s: float) -> Evidence | None:
     cluster, node_id = world.cluster, node_id_of(injection)
     assert isinstance(cluster, HasLogDirs)
-    assert isinstance(cluster, HasLogs)
     assert isinstance(cluster, Killable)
     log_dir = injection.facts["log_dir"]
 
     def look() -> Evidence | None:
-        said = log_since(cluster.log_path(node_id), injection.facts["logged_bytes"])
-        found = [line for line in said.splitlines() if any(sign in line for sign in signs.split("|"))]
+        said = logged_since(world, injection).splitlines()
+        found = [line for line in said if any(sign in line for sign in signs.split("|"))]
         if not found:
             return None
         if not cluster.is_running(node_id):
@@ -169,13 +169,6 @@ def _offline(cluster: HasLogDirs, node_id: int) -> list[Path]:
         return list(cluster.offline_log_dirs(node_id))
     except OSError:  # it is ending, or a controller, which tells nobody
         return []
-
-
-def log_since(path: Path, logged_bytes: int) -> str:
-    """What was logged after so many bytes."""
-    with path.open("rb") as file:
-        file.seek(logged_bytes)
-        return file.read().decode(errors="replace")
 
 
 def _start_anew(world: World, undo: Undo) -> None:

@@ -20,9 +20,8 @@ from kafkaos.cluster import (
 )
 from kafkaos.errors import WrongUse
 from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Fault, Injection, lacking
-from kafkaos.faults.disk import log_since
 from kafkaos.faults.journal import UNDO_KINDS, Undo, UndoKind
-from kafkaos.faults.node import aim_at_node, node_id_of
+from kafkaos.faults.node import aim_at_node, logged_since, node_id_of
 from kafkaos.faults.roles import NodeTarget
 from kafkaos.faults.undo import undone_on_error
 from kafkaos.faults.undo_admin import ALTER_QUOTA, ALTER_TOPIC
@@ -250,11 +249,9 @@ class MemoryPressure(Fault):
         self, world: World, injection: Injection, *, timeout_s: float = EVIDENCE_DEADLINE_S
     ) -> Evidence | None:
         """The JVM tells of collections within that little heap."""
-        assert isinstance(world.cluster, HasLogs)
-        path = world.cluster.log_path(node_id_of(injection))
 
         def collected() -> Evidence | None:
-            heaps_mb = [int(m) for m in _GC_PAUSE.findall(log_since(path, injection.facts["logged_bytes"]))]
+            heaps_mb = [int(found) for found in _GC_PAUSE.findall(logged_since(world, injection))]
             if not heaps_mb or max(heaps_mb) > self.heap_mb:
                 return None
             told = f"{injection.told} collected garbage {len(heaps_mb)} times in at most {max(heaps_mb)} MB"

@@ -7,7 +7,7 @@ from typing import Any
 
 import psutil
 
-from kafkaos.cluster import HasProcesses, Killable
+from kafkaos.cluster import HasLogs, HasProcesses, Killable
 from kafkaos.errors import SetupFailed
 from kafkaos.faults.base import Evidence, Injection
 from kafkaos.faults.journal import Undo
@@ -62,6 +62,14 @@ def ended_with(world: World, injection: Injection) -> int | None:
     if world.cluster.pid(node_id_of(injection)) != injection.facts["pid"]:
         return None
     return world.cluster.exit_status(node_id_of(injection))
+
+
+def logged_since(world: World, injection: Injection) -> str:
+    """What the node that was hit logged after the `logged_bytes` of the injection's facts."""
+    assert isinstance(world.cluster, HasLogs)
+    with world.cluster.log_path(node_id_of(injection)).open("rb") as file:
+        file.seek(injection.facts["logged_bytes"])
+        return file.read().decode(errors="replace")
 
 
 def noticed_too(
