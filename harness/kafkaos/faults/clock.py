@@ -16,9 +16,9 @@ from kafkaos.cluster import Cluster, HasEnvironment, HasProcesses, Killable, Sto
 from kafkaos.errors import KafkaosError, WrongUse
 from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Fault, Injection, lacking
 from kafkaos.faults.journal import UNDO_KINDS, Undo, UndoKind
-from kafkaos.faults.node import aim_at_node, node_id_of
+from kafkaos.faults.node import aim_at_node, node_id_of, restart_with
 from kafkaos.faults.roles import NodeTarget
-from kafkaos.faults.undo import undone_on_error
+from kafkaos.faults.undo import start_without, undone_on_error
 from kafkaos.faults.waiting import until
 from kafkaos.faults.world import World
 
@@ -36,76 +36,103 @@ _PLACES: Final = (
 
 
 @dataclass(frozen=True)
-class ClockJump(Fault):
+class _WrongClock(Fault):
+    """A broker whose wall clock is off."""
+
+    family: ClassVar = "time"
+    target: NodeTarget
+    by_s: float
+
+    def __post_init__(self) -> None:
+        if abs(self.by_s) <= 2 * SLACK_S:
+            raise WrongUse(
+                f"by_s={self.by_s:g} cannot be told from a slow answer: give more than {2 * SLACK_S:g} s"
+            )
+
+    def available(self, cluster: Cluster) -> str | None:
+        needed = [HasEnvironment, TellsTime, HasProcesses, Killable, Stoppable]
+        reason = lacking(cluster, needed, what="give a broker another clock")
+        if reason is None and library() is None:
+            reason = (
+                "the library libfaketime is not here: install it (Debian, Ubuntu: apt-get install faketime), "
+                f"or name it by {LIBRARY_VARIABLE}"
+            )
+        return reason
+
+    def aim(self, world: World) -> Injection:
+        """Choose the broker and the file that tells its clock. WrongUse for a controller."""
+
+        def facts(node_id: int) -> dict[str, Any]:
+            if not world.cluster.node(node_id).is_broker:
+                raise WrongUse("the time of a controller is seen by no client: choose a broker")
+            offset_file = world.journal.path.absolute().with_name(f"clock-of-node-{node_id}")
+            return {"offset_file": str(offset_file)}
+
+        return aim_at_node(self.name, self.target, world, SET_CLOCK, facts=facts)
+
+    def evidence(
+        self, world: World, injection: Injection, *, timeout_s: float = EVIDENCE_DEADLINE_S
+    ) -> Evidence | None:
+        """A record that the broker appends bears a time that is off by as much."""
+        cluster, node_id = world.cluster, node_id_of(injection)
+        assert isinstance(cluster, TellsTime)
+
+        def look() -> Evidence | None:
+            try:
+                off_s = cluster.broker_time_ms(node_id) / 1000 - time.time()
+            except KafkaosError:  # it is starting
+                return None
+            if abs(off_s - self.by_s) > SLACK_S:
+                return None
+            told = f"{injection.told} stamped a record {off_s:+.0f} s off the harness's clock"
+            return Evidence(told=told, facts={**injection.facts, "off_s": off_s})
+
+        return until(look, timeout_s=timeout_s)
+
+
+@dataclass(frozen=True)
+class ClockJump(_WrongClock):
     """A broker's clock jumps by `by_s` seconds (back if negative) while it runs; healing makes it jump back.
 
     The broker is restarted once before, to load the library.
     """
 
     name: ClassVar = "clock-jump"
-    family: ClassVar = "time"
     title: ClassVar = "a broker's wall clock jumps, and back when healed"
-    target: NodeTarget
     by_s: float = 3600.0
-
-    def __post_init__(self) -> None:
-        _large_enough(self.by_s)
 
     def __str__(self) -> str:
         return f"clock of {self.target} jumps by {self.by_s:+g} s"
 
-    def available(self, cluster: Cluster) -> str | None:
-        return _unable(cluster)
-
     def inject(self, world: World) -> Injection:
-        injection = _aim(self.name, self.target, world)
+        injection = self.aim(world)
         node_id, offset_file = node_id_of(injection), Path(injection.facts["offset_file"])
         with undone_on_error(world, injection.undo):
             set_offset(offset_file, 0.0)
-            _restart(world, node_id, offset_file)
+            restart_with(world, node_id, _by(offset_file), grace_s=GRACE_S)
             world.cluster.wait_healthy(timeout_s=IN_SYNC_DEADLINE_S)
             set_offset(offset_file, self.by_s)
         return injection
 
-    def evidence(
-        self, world: World, injection: Injection, *, timeout_s: float = EVIDENCE_DEADLINE_S
-    ) -> Evidence | None:
-        """A record that the broker appends bears a time that is off by as much."""
-        return _stamped(world, injection, self.by_s, timeout_s=timeout_s)
-
 
 @dataclass(frozen=True)
-class ClockSkew(Fault):
+class ClockSkew(_WrongClock):
     """A broker starts with a clock that is off by `by_s` seconds; healing sets it right."""
 
     name: ClassVar = "clock-skew"
-    family: ClassVar = "time"
     title: ClassVar = "a broker's wall clock is wrong from its start on"
-    target: NodeTarget
     by_s: float = -3600.0
-
-    def __post_init__(self) -> None:
-        _large_enough(self.by_s)
 
     def __str__(self) -> str:
         return f"clock of {self.target} off by {self.by_s:+g} s"
 
-    def available(self, cluster: Cluster) -> str | None:
-        return _unable(cluster)
-
     def inject(self, world: World) -> Injection:
-        injection = _aim(self.name, self.target, world)
+        injection = self.aim(world)
         node_id, offset_file = node_id_of(injection), Path(injection.facts["offset_file"])
         with undone_on_error(world, injection.undo):
             set_offset(offset_file, self.by_s)
-            _restart(world, node_id, offset_file)
+            restart_with(world, node_id, _by(offset_file), grace_s=GRACE_S)
         return injection
-
-    def evidence(
-        self, world: World, injection: Injection, *, timeout_s: float = EVIDENCE_DEADLINE_S
-    ) -> Evidence | None:
-        """A record that the broker appends bears a time that is off by as much."""
-        return _stamped(world, injection, self.by_s, timeout_s=timeout_s)
 
 
 def library() -> Path | None:
@@ -122,80 +149,22 @@ def set_offset(offset_file: Path, offset_s: float) -> None:
     pending.replace(offset_file)
 
 
-def _large_enough(by_s: float) -> None:
-    if abs(by_s) <= 2 * SLACK_S:
-        raise WrongUse(f"by_s={by_s:g} cannot be told from a slow answer: give more than {2 * SLACK_S:g} s")
-
-
-def _unable(cluster: Cluster) -> str | None:
-    needed = [HasEnvironment, TellsTime, HasProcesses, Killable, Stoppable]
-    reason = lacking(cluster, needed, what="give a broker another clock")
-    if reason is None and library() is None:
-        reason = (
-            "the library libfaketime is not here: install it (Debian, Ubuntu: apt-get install faketime), "
-            f"or name it by {LIBRARY_VARIABLE}"
-        )
-    return reason
-
-
-def _aim(fault: str, target: NodeTarget, world: World) -> Injection:
-    def facts(node_id: int) -> dict[str, Any]:
-        offset_file = world.journal.path.absolute().with_name(f"clock-of-node-{node_id}")
-        return {"offset_file": str(offset_file)}
-
-    injection = aim_at_node(fault, target, world, SET_CLOCK, facts=facts)
-    if not world.cluster.node(node_id_of(injection)).is_broker:
-        raise WrongUse("the time of a controller is seen by no client: choose a broker")
-    return injection
-
-
-def _restart(world: World, node_id: int, offset_file: Path) -> None:
-    cluster = world.cluster
-    assert isinstance(cluster, HasEnvironment)
-    assert isinstance(cluster, Killable)
-    assert isinstance(cluster, Stoppable)
-    cluster.set_environment(
-        node_id,
-        {
-            "LD_PRELOAD": str(library()),
-            "FAKETIME_TIMESTAMP_FILE": str(offset_file),
-            "FAKETIME_CACHE_DURATION": "1",
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-            # Left to guess by itself, the library locks at each look at the clock: a JVM then starts six times slower.
-            "FAKETIME_FORCE_MONOTONIC_FIX": "0",
-            "DONT_FAKE_MONOTONIC": "1",
-        },
-    )
-    cluster.stop(node_id, grace_s=GRACE_S)
-    cluster.start(node_id)
-
-
-def _stamped(world: World, injection: Injection, by_s: float, *, timeout_s: float) -> Evidence | None:
-    cluster, node_id = world.cluster, node_id_of(injection)
-    assert isinstance(cluster, TellsTime)
-
-    def look() -> Evidence | None:
-        try:
-            off_s = cluster.broker_time_ms(node_id) / 1000 - time.time()
-        except KafkaosError:  # it is starting
-            return None
-        if abs(off_s - by_s) > SLACK_S:
-            return None
-        told = f"{injection.told} stamped a record {off_s:+.0f} s off the harness's clock"
-        return Evidence(told=told, facts={**injection.facts, "off_s": off_s})
-
-    return until(look, timeout_s=timeout_s)
+def _by(offset_file: Path) -> dict[str, str]:
+    return {
+        "LD_PRELOAD": str(library()),
+        "FAKETIME_TIMESTAMP_FILE": str(offset_file),
+        "FAKETIME_CACHE_DURATION": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        # Left to guess by itself, the library locks at each look at the clock: a JVM then starts six times slower.
+        "FAKETIME_FORCE_MONOTONIC_FIX": "0",
+        "DONT_FAKE_MONOTONIC": "1",
+    }
 
 
 def _set_right(world: World, undo: Undo) -> None:
     """The running process's clock is right again (a jump); the next one will have no library."""
-    node_id = undo.facts["node"]
-    assert isinstance(world.cluster, HasEnvironment)
-    assert isinstance(world.cluster, Killable)
     set_offset(Path(undo.facts["offset_file"]), 0.0)
-    world.cluster.set_environment(node_id, {})
-    if not world.cluster.is_running(node_id):
-        world.cluster.start(node_id)
+    start_without(world, undo)
 
 
 def _leftover(undo: Undo) -> str:

@@ -21,7 +21,7 @@ from kafkaos.cluster import (
 from kafkaos.errors import WrongUse
 from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Fault, Injection, lacking
 from kafkaos.faults.journal import UNDO_KINDS, Undo, UndoKind
-from kafkaos.faults.node import aim_at_node, logged_since, node_id_of
+from kafkaos.faults.node import aim_at_node, logged_since, node_id_of, restart_with
 from kafkaos.faults.roles import NodeTarget
 from kafkaos.faults.undo import undone_on_error
 from kafkaos.faults.undo_admin import ALTER_QUOTA, ALTER_TOPIC
@@ -231,18 +231,15 @@ class MemoryPressure(Fault):
     def inject(self, world: World) -> Injection:
         cluster = world.cluster
         assert isinstance(cluster, HasLogs)
-        logs = cluster
 
         def facts(node_id: int) -> dict[str, Any]:
-            return {"logged_bytes": logs.log_path(node_id).stat().st_size, "grace_s": self.grace_s}
+            return {"logged_bytes": cluster.log_path(node_id).stat().st_size, "grace_s": self.grace_s}
 
         injection = aim_at_node(self.name, self.target, world, GIVE_MEMORY_BACK, facts=facts)
-        node_id = node_id_of(injection)
-        assert isinstance(cluster, HasEnvironment)
+        # This variable has the last word over the command line.
+        variables = {"_JAVA_OPTIONS": f"-Xmx{self.heap_mb}m -Xlog:gc:stderr"}
         with undone_on_error(world, injection.undo):
-            # This variable has the last word over the command line.
-            cluster.set_environment(node_id, {"_JAVA_OPTIONS": f"-Xmx{self.heap_mb}m -Xlog:gc:stderr"})
-            _restart(world, node_id, self.grace_s)
+            restart_with(world, node_id_of(injection), variables, grace_s=self.grace_s)
         return injection
 
     def evidence(
@@ -258,13 +255,6 @@ class MemoryPressure(Fault):
             return Evidence(told=told, facts=dict(injection.facts))
 
         return until(collected, timeout_s=timeout_s)
-
-
-def _restart(world: World, node_id: int, grace_s: float) -> None:
-    assert isinstance(world.cluster, Killable)
-    assert isinstance(world.cluster, Stoppable)
-    world.cluster.stop(node_id, grace_s=grace_s)
-    world.cluster.start(node_id)
 
 
 def _key(world: World, node_id: int) -> str:
@@ -284,9 +274,7 @@ def _release(world: World, undo: Undo) -> None:
 
 
 def _give_back(world: World, undo: Undo) -> None:
-    assert isinstance(world.cluster, HasEnvironment)
-    world.cluster.set_environment(undo.facts["node"], {})
-    _restart(world, undo.facts["node"], undo.facts["grace_s"])
+    restart_with(world, undo.facts["node"], {}, grace_s=undo.facts["grace_s"])
 
 
 def _leftover(undo: Undo) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import psutil
 
-from kafkaos.cluster import HasLogs, HasProcesses, Killable
+from kafkaos.cluster import HasEnvironment, HasLogs, HasProcesses, Killable, Stoppable
 from kafkaos.errors import SetupFailed
 from kafkaos.faults.base import Evidence, Injection
 from kafkaos.faults.journal import Undo
@@ -62,6 +62,17 @@ def ended_with(world: World, injection: Injection) -> int | None:
     if world.cluster.pid(node_id_of(injection)) != injection.facts["pid"]:
         return None
     return world.cluster.exit_status(node_id_of(injection))
+
+
+def restart_with(world: World, node_id: int, variables: Mapping[str, str], *, grace_s: float) -> None:
+    """Stop a node in order and start it with these environment variables, in place of those given before."""
+    cluster = world.cluster
+    assert isinstance(cluster, HasEnvironment)
+    assert isinstance(cluster, Killable)
+    assert isinstance(cluster, Stoppable)
+    cluster.set_environment(node_id, variables)
+    cluster.stop(node_id, grace_s=grace_s)
+    cluster.start(node_id)
 
 
 def logged_since(world: World, injection: Injection) -> str:

@@ -22,9 +22,9 @@ from kafkaos.cluster import Cluster, HasEnvironment, HasProcesses, Killable, Sto
 from kafkaos.errors import SetupFailed, WrongUse
 from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Fault, Injection, lacking
 from kafkaos.faults.journal import UNDO_KINDS, Undo, UndoKind
-from kafkaos.faults.node import aim_at_node, node_id_of
+from kafkaos.faults.node import aim_at_node, node_id_of, restart_with
 from kafkaos.faults.roles import NodeTarget
-from kafkaos.faults.undo import undone_on_error
+from kafkaos.faults.undo import start_without, undone_on_error
 from kafkaos.faults.waiting import until
 from kafkaos.faults.world import World
 
@@ -66,7 +66,7 @@ class SlowDisk(Fault):
         return reason
 
     def inject(self, world: World) -> Injection:
-        cluster, built = world.cluster, library()
+        built = library()
 
         def facts(node_id: int) -> dict[str, Any]:
             words = world.journal.path.absolute().with_name(f"disk-of-node-{node_id}")
@@ -75,14 +75,10 @@ class SlowDisk(Fault):
 
         injection = aim_at_node(self.name, self.target, world, SPEED_UP_DISK, facts=facts)
         node_id, words = node_id_of(injection), injection.facts["words"]
-        assert isinstance(cluster, HasEnvironment)
-        assert isinstance(cluster, Killable)
-        assert isinstance(cluster, Stoppable)
+        variables = {"LD_PRELOAD": str(built), "KAFKAOS_SLOW_DISK": words}
         with undone_on_error(world, injection.undo):
-            cluster.set_environment(node_id, {"LD_PRELOAD": str(built), "KAFKAOS_SLOW_DISK": words})
-            cluster.stop(node_id, grace_s=self.grace_s)
-            cluster.start(node_id)
-            cluster.wait_healthy(timeout_s=IN_SYNC_DEADLINE_S)
+            restart_with(world, node_id, variables, grace_s=self.grace_s)
+            world.cluster.wait_healthy(timeout_s=IN_SYNC_DEADLINE_S)
             set_delay(Path(words), self.per_write_ms)
         return injection
 
@@ -129,13 +125,8 @@ def set_delay(words: Path, per_write_ms: float) -> None:
 
 
 def _speed_up(world: World, undo: Undo) -> None:
-    node_id = undo.facts["node"]
-    assert isinstance(world.cluster, HasEnvironment)
-    assert isinstance(world.cluster, Killable)
     set_delay(Path(undo.facts["words"]), 0.0)
-    world.cluster.set_environment(node_id, {})
-    if not world.cluster.is_running(node_id):
-        world.cluster.start(node_id)
+    start_without(world, undo)
 
 
 def _leftover(undo: Undo) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 import psutil
 
-from kafkaos.cluster import HasProcesses, Killable, Pausable
+from kafkaos.cluster import HasEnvironment, HasProcesses, Killable, Pausable
 from kafkaos.faults.journal import UNDO_KINDS, Undo, UndoKind, find, identity
 from kafkaos.faults.world import Member, Reconfigurable, World
 
@@ -64,6 +64,13 @@ def heal_pending(world: World) -> list[Undo]:
     undos = world.journal.pending()
     undo_all(world, undos)
     return undos
+
+
+def start_without(world: World, undo: Undo) -> None:
+    """The node's next process has no environment of ours any more; it starts if the node is down."""
+    assert isinstance(world.cluster, HasEnvironment)
+    world.cluster.set_environment(undo.facts["node"], {})
+    _start_node(world, undo)
 
 
 def _start_node(world: World, undo: Undo) -> None:
