@@ -17,8 +17,8 @@ import numpy as np
 
 from kafkaos.cluster import Cluster, HasGroups
 from kafkaos.errors import SetupFailed, WrongUse
-from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Fault, Injection, lacking
-from kafkaos.faults.clients import aim_at_client
+from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Injection, lacking
+from kafkaos.faults.clients import ClientFault, aim_at_client, client_ended_with, named
 from kafkaos.faults.node import is_frozen
 from kafkaos.faults.undo import RESTART_CLIENT, undone_on_error
 from kafkaos.faults.waiting import LOOK_EVERY_S, until
@@ -30,16 +30,14 @@ MOMENT_DEADLINE_S: Final = 30.0
 
 
 @dataclass(frozen=True)
-class KillBeforeCommit(Fault):
+class KillBeforeCommit(ClientFault):
     """kill -9 of a group's consumer that has processed records whose offsets are not committed.
 
     They are read again, by itself or another member: at least once, never skipped.
     """
 
     name: ClassVar = "kill-before-commit"
-    family: ClassVar = "clients"
     title: ClassVar = "kill -9 of a consumer between processing and commit"
-    client: str
     restart: bool = True
 
     def __str__(self) -> str:
@@ -49,12 +47,12 @@ class KillBeforeCommit(Fault):
         return lacking(cluster, [HasGroups], what="tell committed offsets")
 
     def inject(self, world: World) -> Injection:
-        injection = aim_at_client(self.name, self.client, world, RESTART_CLIENT, restart=self.restart)
-        hit, cluster = world.clients[self.client], world.cluster
-        if not isinstance(hit, Member) or hit.group is None:
+        member, cluster = named(world, self.client), world.cluster
+        if not isinstance(member, Member) or member.group is None:
             raise WrongUse(f"client {self.client} is not a recording consumer of a group: use kill-client")
-        group, member = hit.group, hit
+        group = member.group
         assert isinstance(cluster, HasGroups)
+        injection = aim_at_client(self.name, self.client, world, RESTART_CLIENT, restart=self.restart)
 
         def ahead() -> dict[str, Any] | None:
             committed = cluster.committed(group)
@@ -66,14 +64,14 @@ class KillBeforeCommit(Fault):
             return {"uncommitted": uncommitted} if uncommitted else None
 
         with undone_on_error(world, injection.undo):
-            injection.facts.update(_kill_when(hit, ahead, "processed and not committed records"))
+            injection.facts.update(_kill_when(member, ahead, "processed and not committed records"))
         return injection
 
     def evidence(
         self, world: World, injection: Injection, *, timeout_s: float = EVIDENCE_DEADLINE_S
     ) -> Evidence | None:
         """It ended by SIGKILL with records processed past the committed offset."""
-        if not _killed(world, self.client, injection, timeout_s):
+        if client_ended_with(world, injection, timeout_s=timeout_s) != -signal.SIGKILL:
             return None
         records = sum(injection.facts["uncommitted"].values())
         told = f"{injection.told} ended by SIGKILL with {records} processed records not committed"
@@ -81,42 +79,36 @@ class KillBeforeCommit(Fault):
 
 
 @dataclass(frozen=True)
-class KillWithFullBuffers(Fault):
+class KillWithFullBuffers(ClientFault):
     """kill -9 of a producer that has at least so many records handed over and not answered."""
 
     name: ClassVar = "kill-with-full-buffers"
-    family: ClassVar = "clients"
     title: ClassVar = "kill -9 of a producer with records in its buffers"
-    client: str
     records: int = 1
     restart: bool = True
 
     def __str__(self) -> str:
         return f"kill -9 of client {self.client} with {self.records} records in its buffers"
 
-    def available(self, cluster: Cluster) -> str | None:  # noqa: ARG002 - clients are ours on every backend
-        return None
-
     def inject(self, world: World) -> Injection:
-        injection = aim_at_client(self.name, self.client, world, RESTART_CLIENT, restart=self.restart)
-        hit = world.clients[self.client]
-        if not isinstance(hit, Sender):
+        sender = named(world, self.client)
+        if not isinstance(sender, Sender):
             raise WrongUse(f"client {self.client} is not a recording producer: use kill-client")
-        sender = hit
+        injection = aim_at_client(self.name, self.client, world, RESTART_CLIENT, restart=self.restart)
 
         def full() -> dict[str, Any] | None:
             outstanding = sender.outstanding
             return {"outstanding": outstanding} if outstanding >= self.records else None
 
         with undone_on_error(world, injection.undo):
-            injection.facts.update(_kill_when(hit, full, f"{self.records} unanswered records"))
+            injection.facts.update(_kill_when(sender, full, f"{self.records} unanswered records"))
         return injection
 
     def evidence(
         self, world: World, injection: Injection, *, timeout_s: float = EVIDENCE_DEADLINE_S
     ) -> Evidence | None:
         """It ended by SIGKILL with that many records not answered."""
-        if not _killed(world, self.client, injection, timeout_s):
+        if client_ended_with(world, injection, timeout_s=timeout_s) != -signal.SIGKILL:
             return None
         told = f"{injection.told} ended by SIGKILL with {injection.facts['outstanding']} records not answered"
         return Evidence(told=told, facts=dict(injection.facts))
@@ -153,12 +145,3 @@ def _kill_when(hit: ClientProcess, look: Callable[[], dict[str, Any] | None], wh
                 f"client {hit.name} had no {what} whenever it was looked at: give it more to do"
             )
         time.sleep(LOOK_EVERY_S)  # let it work
-
-
-def _killed(world: World, name: str, injection: Injection, timeout_s: float) -> bool:
-    hit = world.clients[name]
-
-    def ended() -> int | None:
-        return hit.exit_status if hit.pid == injection.facts["pid"] else None
-
-    return until(ended, timeout_s=timeout_s) == -signal.SIGKILL

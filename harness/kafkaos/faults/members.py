@@ -11,8 +11,8 @@ import numpy as np
 
 from kafkaos.cluster import Cluster, HasGroups
 from kafkaos.errors import SetupFailed, WrongUse
-from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Fault, Injection, lacking
-from kafkaos.faults.clients import aim_at_client
+from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Injection, lacking
+from kafkaos.faults.clients import ClientFault, aim_at_client, client_ended_with, named
 from kafkaos.faults.undo import (
     END_CLIENT,
     RESTART_CLIENT,
@@ -31,7 +31,7 @@ EXIT_FENCED: Final = 3
 
 
 @dataclass(frozen=True)
-class ExceedPollInterval(Fault):
+class ExceedPollInterval(ClientFault):
     """A consumer is busy longer than `max.poll.interval.ms`; its heartbeats go on, yet it is put out of the group.
 
     Give the client a short interval (not below its session time-out), or wait Kafka's five minutes. Healing lets it
@@ -39,9 +39,7 @@ class ExceedPollInterval(Fault):
     """
 
     name: ClassVar = "exceed-poll-interval"
-    family: ClassVar = "clients"
     title: ClassVar = "a consumer is busy longer than max.poll.interval.ms"
-    client: str
 
     def __str__(self) -> str:
         return f"client {self.client} is late for its poll"
@@ -82,13 +80,11 @@ class ExceedPollInterval(Fault):
 
 
 @dataclass(frozen=True)
-class SlowConsumer(Fault):
+class SlowConsumer(ClientFault):
     """A consumer takes so much longer for each record, as one whose database is slow."""
 
     name: ClassVar = "slow-consumer"
-    family: ClassVar = "clients"
     title: ClassVar = "a consumer takes longer for each record"
-    client: str
     per_record_ms: float = 50.0
 
     def __post_init__(self) -> None:
@@ -97,9 +93,6 @@ class SlowConsumer(Fault):
 
     def __str__(self) -> str:
         return f"client {self.client} takes {self.per_record_ms:g} ms longer for each record"
-
-    def available(self, cluster: Cluster) -> str | None:  # noqa: ARG002 - clients are ours on every backend
-        return None
 
     def inject(self, world: World) -> Injection:
         member = _member(world, self.client)
@@ -130,13 +123,11 @@ class SlowConsumer(Fault):
 
 
 @dataclass(frozen=True)
-class RebalanceStorm(Fault):
+class RebalanceStorm(ClientFault):
     """A member leaves its group and joins it again, so many times: each is two rebalances for the others."""
 
     name: ClassVar = "rebalance-storm"
-    family: ClassVar = "clients"
     title: ClassVar = "a member leaves and joins its group again and again"
-    client: str
     times: int = 3
 
     def __str__(self) -> str:
@@ -179,16 +170,14 @@ class RebalanceStorm(Fault):
 
 
 @dataclass(frozen=True)
-class FenceStaticMember(Fault):
+class FenceStaticMember(ClientFault):
     """A second process takes the seat of a static member (the same `group.instance.id`): the first is fenced.
 
     `twin` is a client of the run that was not started yet. Healing ends it and starts the first again.
     """
 
     name: ClassVar = "fence-static-member"
-    family: ClassVar = "clients"
     title: ClassVar = "a static member's seat is taken by a second process"
-    client: str
     twin: str
 
     def __str__(self) -> str:
@@ -213,19 +202,14 @@ class FenceStaticMember(Fault):
         self, world: World, injection: Injection, *, timeout_s: float = EVIDENCE_DEADLINE_S
     ) -> Evidence | None:
         """The first one's client died of being fenced."""
-        hit = world.clients[self.client]
-
-        def ended() -> int | None:
-            return hit.exit_status if hit.pid == injection.facts["pid"] else None
-
-        if until(ended, timeout_s=timeout_s) != EXIT_FENCED:
+        if client_ended_with(world, injection, timeout_s=timeout_s) != EXIT_FENCED:
             return None
         told = f"{injection.told} was fenced and ended"
         return Evidence(told=told, facts=dict(injection.facts))
 
 
 def _member(world: World, name: str) -> Member:
-    found = world.clients.get(name)
+    found = named(world, name)
     if not isinstance(found, Member) or found.group is None:
         raise WrongUse(f"client {name} is not a recording consumer of a group: name one that is")
     return found

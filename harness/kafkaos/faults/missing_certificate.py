@@ -8,7 +8,7 @@ from typing import ClassVar
 from kafkaos.cluster import Cluster, HasTls
 from kafkaos.errors import WrongUse
 from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Fault, Injection, lacking
-from kafkaos.faults.clients import aim_at_client
+from kafkaos.faults.clients import aim_at_client, named
 from kafkaos.faults.undo import RECONFIGURE_CLIENT, undone_on_error
 from kafkaos.faults.waiting import until
 from kafkaos.faults.world import Reconfigurable, World
@@ -38,7 +38,7 @@ class MissingClientCertificate(Fault):
         return reason
 
     def inject(self, world: World) -> Injection:
-        hit = world.clients.get(self.client)
+        hit = named(world, self.client)
         if not isinstance(hit, Reconfigurable):
             raise WrongUse(f"client {self.client} is not a recording client: name one that is")
         without: dict[str, str | None] = dict.fromkeys(CERTIFICATE)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from kafkaos.cluster import Cluster
 from kafkaos.errors import SetupFailed, WrongUse
-from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Fault, Injection
-from kafkaos.faults.clients import aim_at_client
+from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Injection
+from kafkaos.faults.clients import ClientFault, aim_at_client, named
 from kafkaos.faults.node import is_frozen
 from kafkaos.faults.undo import RESUME_CLIENT, undone_on_error
 from kafkaos.faults.waiting import until
@@ -18,7 +17,7 @@ COMMITTED_DEADLINE_S: Final = 60.0
 
 
 @dataclass(frozen=True)
-class ZombieProducer(Fault):
+class ZombieProducer(ClientFault):
     """A transactional producer is frozen, its successor (same transactional id) begins and commits; healing thaws it.
 
     Then it is fenced: nothing that it sends may become visible. `successor` is a client of the run that was not
@@ -26,16 +25,11 @@ class ZombieProducer(Fault):
     """
 
     name: ClassVar = "zombie-producer"
-    family: ClassVar = "clients"
     title: ClassVar = "a transactional producer comes back after its successor began"
-    client: str
     successor: str
 
     def __str__(self) -> str:
         return f"client {self.client} comes back after its successor {self.successor} began"
-
-    def available(self, cluster: Cluster) -> str | None:  # noqa: ARG002 - clients are ours on every backend
-        return None
 
     def inject(self, world: World) -> Injection:
         hit, successor = _sender(world, self.client), _sender(world, self.successor)
@@ -65,7 +59,7 @@ class ZombieProducer(Fault):
 
 
 def _sender(world: World, name: str) -> TransactionalSender:
-    found = world.clients.get(name)
+    found = named(world, name)
     if not isinstance(found, TransactionalSender):
         raise WrongUse(f"client {name} is not a recording transactional producer: name one that is")
     return found
