@@ -9,9 +9,9 @@ from typing import ClassVar
 from kafkaos.cluster import Administered, Cluster, HasProcesses, Killable
 from kafkaos.errors import SetupFailed, WrongUse
 from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Fault, Injection, lacking
-from kafkaos.faults.roles import leader
+from kafkaos.faults.roles import observe_led
 from kafkaos.faults.undo import START_NODE, note_node, undone_on_error
-from kafkaos.faults.undo_admin import REASSIGN
+from kafkaos.faults.undo_admin import note_replicas
 from kafkaos.faults.waiting import until
 from kafkaos.faults.world import World
 
@@ -42,23 +42,14 @@ class PreferredElection(Fault):
     def inject(self, world: World) -> Injection:
         cluster = world.cluster
         assert isinstance(cluster, Administered)
-        was = leader(self.topic, self.partition).resolve(world)
-        before = cluster.observe()
-        state = before.partition(self.topic, self.partition)
-        assert state is not None
+        was, before, state = observe_led(world, self.topic, self.partition)
         others = [node_id for node_id in state.replicas if node_id != was]
         if not others or set(state.isr) != set(state.replicas):
             raise SetupFailed(
                 f"{self.topic}-{self.partition} needs two replicas, all in sync: it has {state.replicas}"
             )
         told = f"{self.topic}-{self.partition} (led by broker {was})"
-        undo = world.journal.record(
-            REASSIGN,
-            topic=self.topic,
-            partition=self.partition,
-            replicas=list(state.replicas),
-            told=f"the order of the replicas of {self.topic}-{self.partition}",
-        )
+        undo = note_replicas(world, state, told=f"the order of the replicas of {self.topic}-{self.partition}")
         with undone_on_error(world, [undo]):
             # The same brokers in another order: nothing is copied, it holds at once.
             cluster.reassign(self.topic, self.partition, [*others, was])
@@ -120,10 +111,7 @@ class UncleanElection(Fault):
         assert isinstance(cluster, Administered)
         if cluster.topic_config(self.topic)["min.insync.replicas"] != "1":
             raise WrongUse(f"an unclean election of {self.topic} needs min.insync.replicas=1: create it so")
-        was = leader(self.topic, self.partition).resolve(world)
-        before = cluster.observe()
-        state = before.partition(self.topic, self.partition)
-        assert state is not None
+        was, before, state = observe_led(world, self.topic, self.partition)
         followers = [node_id for node_id in state.replicas if node_id != was]
         if not followers:
             raise SetupFailed(f"{self.topic}-{self.partition} has one replica: create it with more")

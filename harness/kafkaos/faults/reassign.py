@@ -8,9 +8,9 @@ from typing import ClassVar
 from kafkaos.cluster import Administered, Cluster
 from kafkaos.errors import SetupFailed
 from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Fault, Injection, lacking
-from kafkaos.faults.roles import leader
+from kafkaos.faults.roles import observe_led
 from kafkaos.faults.undo import undone_on_error
-from kafkaos.faults.undo_admin import REASSIGN, replicas_are
+from kafkaos.faults.undo_admin import note_replicas, replicas_are
 from kafkaos.faults.waiting import until
 from kafkaos.faults.world import World
 
@@ -39,23 +39,14 @@ class Reassign(Fault):
     def inject(self, world: World) -> Injection:
         cluster = world.cluster
         assert isinstance(cluster, Administered)
-        was = leader(self.topic, self.partition).resolve(world)
-        before = cluster.observe()
-        state = before.partition(self.topic, self.partition)
-        assert state is not None
+        was, before, state = observe_led(world, self.topic, self.partition)
         free = [node.id for node in cluster.nodes if node.is_broker and node.id not in state.replicas]
         if not free:
             raise SetupFailed(
                 f"every broker has a replica of {self.topic}-{self.partition}: create it with fewer replicas"
             )
         wanted = [world.rng.choice(free), *(node_id for node_id in state.replicas if node_id != was)]
-        undo = world.journal.record(
-            REASSIGN,
-            topic=self.topic,
-            partition=self.partition,
-            replicas=list(state.replicas),
-            told=f"the move of {self.topic}-{self.partition}",
-        )
+        undo = note_replicas(world, state, told=f"the move of {self.topic}-{self.partition}")
         with undone_on_error(world, [undo]):
             cluster.reassign(self.topic, self.partition, wanted)
         told = f"{self.topic}-{self.partition} (on brokers {list(state.replicas)})"

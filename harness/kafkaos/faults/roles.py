@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, TypeAlias
 
-from kafkaos.cluster import PartitionState
+from kafkaos.cluster import ClusterState, PartitionState
 from kafkaos.errors import SetupFailed, WrongUse
 from kafkaos.faults.values import build, lookup
 from kafkaos.faults.waiting import until
@@ -190,6 +190,18 @@ def from_json(given: Mapping[str, Any]) -> Target:
     return build(
         kind, {key: value for key, value in given.items() if key != "role"}, what=f"role {kind.role}"
     )
+
+
+def observe_led(world: World, topic: str, partition: int) -> tuple[int, ClusterState, PartitionState]:
+    """Who leads a partition, and the whole cluster and the partition as they were then.
+
+    Waits for a leader; SetupFailed without one.
+    """
+    was = leader(topic, partition).resolve(world)
+    before = world.cluster.observe()
+    state = before.partition(topic, partition)
+    assert state is not None
+    return was, before, state
 
 
 def _partition(

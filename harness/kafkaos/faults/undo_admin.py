@@ -1,22 +1,28 @@
-"""How what faults did to a cluster's settings is undone: settings of topics and brokers, quotas, replicas.
+"""How what faults did to a cluster's settings is undone: settings of topics, quotas, replicas.
 
 These live in the cluster's own log: where a harness was killed its cluster ended with it, and nothing is left.
 """
 
 from __future__ import annotations
 
-from kafkaos.cluster import Administered
+from kafkaos.cluster import Administered, PartitionState
 from kafkaos.errors import SetupFailed
 from kafkaos.faults.journal import UNDO_KINDS, Undo, UndoKind
 from kafkaos.faults.waiting import until
 from kafkaos.faults.world import World
 
 ALTER_TOPIC = "alter-topic"
-ALTER_BROKER = "alter-broker"
 ALTER_QUOTA = "alter-quota"
 REASSIGN = "reassign"
 
 MOVED_DEADLINE_S = 60.0
+
+
+def note_replicas(world: World, state: PartitionState, *, told: str) -> Undo:
+    """Write to the journal that a partition's replicas and leader are to be as they are now."""
+    return world.journal.record(
+        REASSIGN, topic=state.topic, partition=state.partition, replicas=list(state.replicas), told=told
+    )
 
 
 def replicas_are(world: World, topic: str, partition: int, replicas: list[int]) -> bool:
@@ -40,11 +46,6 @@ def _alter_topic(world: World, undo: Undo) -> None:
     world.cluster.alter_topic(undo.facts["topic"], undo.facts["settings"])
 
 
-def _alter_broker(world: World, undo: Undo) -> None:
-    assert isinstance(world.cluster, Administered)
-    world.cluster.alter_broker(undo.facts["node"], undo.facts["settings"])
-
-
 def _alter_quota(world: World, undo: Undo) -> None:
     assert isinstance(world.cluster, Administered)
     world.cluster.alter_quota(undo.facts["client_id"], undo.facts["limits"])
@@ -62,6 +63,5 @@ def _leftover(undo: Undo) -> str:
 
 
 UNDO_KINDS[ALTER_TOPIC] = UndoKind(_alter_topic, _leftover)
-UNDO_KINDS[ALTER_BROKER] = UndoKind(_alter_broker, _leftover)
 UNDO_KINDS[ALTER_QUOTA] = UndoKind(_alter_quota, _leftover)
 UNDO_KINDS[REASSIGN] = UndoKind(_reassign, _leftover)

@@ -8,7 +8,7 @@ from typing import ClassVar
 from kafkaos.cluster import Cluster, Killable
 from kafkaos.errors import SetupFailed, WrongUse
 from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Fault, Injection, lacking
-from kafkaos.faults.roles import leader
+from kafkaos.faults.roles import observe_led
 from kafkaos.faults.undo import START_NODE, note_node, undone_on_error
 from kafkaos.faults.waiting import until
 from kafkaos.faults.world import World
@@ -54,10 +54,7 @@ class ViolateMinIsr(Fault):
                 f"{self.survivors} survivor(s) are not below min.insync.replicas={least} of {self.topic}: "
                 f"create it with min.insync.replicas={max(self.survivors, 1) + 1}, or choose fewer (at least 1)"
             )
-        leads = leader(self.topic, self.partition).resolve(world)
-        before = cluster.observe()
-        state = before.partition(self.topic, self.partition)
-        assert state is not None
+        leads, before, state = observe_led(world, self.topic, self.partition)
         if len(state.isr) < least:
             raise SetupFailed(
                 f"{self.topic}-{self.partition} is below min.insync.replicas already: heal that first"
