@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from kafkaos.errors import WrongUse
 from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Injection
-from kafkaos.faults.linked import LinkFault, counted, put, tell
+from kafkaos.faults.linked import LinkFault, counted, linked_cluster, put, tell
 from kafkaos.faults.waiting import until
 from kafkaos.faults.world import World
 from kafkaos.links.rules import Effect
@@ -29,7 +29,7 @@ class Delay(LinkFault):
         if not 0 <= self.jitter_ms <= self.delay_ms or self.delay_ms <= 0:
             raise WrongUse("a delay is above 0 ms, and its jitter from 0 to the delay")
         injection = self.aim(world)
-        cluster: Any = world.cluster
+        cluster = linked_cluster(world)
         asked = [
             cluster.probe_link(injection.facts["links"][0], timeout_s=PROBE_SLACK_S) for _ in range(PROBES)
         ]
@@ -41,7 +41,7 @@ class Delay(LinkFault):
         self, world: World, injection: Injection, *, timeout_s: float = EVIDENCE_DEADLINE_S
     ) -> Evidence | None:
         """Bytes were delayed, and the quickest of three questions takes longer by what the delay says."""
-        cluster: Any = world.cluster
+        cluster = linked_cluster(world)
         links = injection.facts["links"]
         before_s = injection.facts["round_trip_before_s"]
         ways = 2 if (links[0][1], links[0][0]) in links else 1

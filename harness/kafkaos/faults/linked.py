@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from kafkaos.cluster import Cluster, HasLinks
 from kafkaos.errors import SetupFailed, WrongUse
@@ -36,9 +36,15 @@ def available(cluster: Cluster) -> str | None:
     return reason
 
 
+def linked_cluster(world: World) -> HasLinks:
+    """The cluster as that which its links can be asked of; `available` has seen to it."""
+    assert isinstance(world.cluster, HasLinks)
+    return world.cluster
+
+
 def links_of(world: World, node: int, others: Iterable[int], direction: Direction) -> tuple[LinkId, ...]:
     """The links between a node and others, in that direction, of those that there are."""
-    there = set(_cluster(world).links())
+    there = set(linked_cluster(world).links())
     wanted = []
     for other in others:
         wanted += [(node, other)] if direction in ("from", "both") else []
@@ -77,7 +83,6 @@ class LinkFault(Fault):
 
     def aim(self, world: World) -> Injection:
         """Resolve target and peer, and note the links' counters and the undo."""
-        before = world.cluster.observe()
         node = self.target.resolve(world)
         if self.peer is not None:
             others = [self.peer.resolve(world)]
@@ -90,15 +95,13 @@ class LinkFault(Fault):
         if not links:
             raise WrongUse(f"nothing goes between {tell(world, node)} and what {self} names: choose another")
         told = f"{self.target} ({world.cluster.node(node).name})"
-        return noted(world, self.name, node, told, links, before=before)
+        return noted(world, self.name, node, told, links)
 
 
-def noted(
-    world: World, fault: str, node: int, told: str, links: Sequence[LinkId], *, before: Any = None
-) -> Injection:
+def noted(world: World, fault: str, node: int, told: str, links: Sequence[LinkId]) -> Injection:
     """The injection, with the undo on disk. SetupFailed where another fault would be this one's proof."""
-    cluster = _cluster(world)
-    before = before or world.cluster.observe()
+    cluster = linked_cluster(world)
+    before = world.cluster.observe()
     if node not in before.alive:
         raise SetupFailed(f"{told} does not run: heal the earlier fault before this one")
     counters = cluster.link_counters()
@@ -112,7 +115,7 @@ def noted(
 
 def put(world: World, injection: Injection, effect: Effect) -> Injection:
     """Put the effect on the links that were aimed at; the counters at that moment are for the evidence."""
-    cluster = _cluster(world)
+    cluster = linked_cluster(world)
     links = injection.facts["links"]
     with undone_on_error(world, injection.undo):
         cluster.set_link_rule(injection.facts["rule"], links, effect)
@@ -131,7 +134,7 @@ def held_back(world: World, injection: Injection, *, timeout_s: float, connects:
 
     It can be asked at all (`connects`) while a link is only silent, and not while it is cut.
     """
-    cluster = _cluster(world)
+    cluster = linked_cluster(world)
     links: list[LinkId] = injection.facts["links"]
 
     def look() -> Evidence | None:
@@ -155,17 +158,12 @@ def held_back(world: World, injection: Injection, *, timeout_s: float, connects:
     return until(look, timeout_s=timeout_s)
 
 
-def _cluster(world: World) -> Any:
-    assert isinstance(world.cluster, HasLinks)
-    return world.cluster
-
-
 def _key(link: LinkId) -> str:
     return f"{link[0]} to {link[1]}"
 
 
 def _take_away(world: World, undo: Undo) -> None:
-    _cluster(world).remove_link_rule(undo.facts["rule"])
+    linked_cluster(world).remove_link_rule(undo.facts["rule"])
 
 
 def _leftover(undo: Undo) -> str:

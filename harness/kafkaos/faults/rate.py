@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from kafkaos.errors import WrongUse
 from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Injection
-from kafkaos.faults.linked import LinkFault, counted, put
+from kafkaos.faults.linked import LinkFault, counted, linked_cluster, put
 from kafkaos.faults.waiting import until
 from kafkaos.faults.world import World
 from kafkaos.links.rules import Effect
@@ -35,7 +35,7 @@ class Rate(LinkFault):
         self, world: World, injection: Injection, *, timeout_s: float = EVIDENCE_DEADLINE_S
     ) -> Evidence | None:
         """Somewhere more waits than may pass, and what passed is no more than the rate allows."""
-        cluster: Any = world.cluster
+        cluster = linked_cluster(world)
         links = injection.facts["links"]
         at = injection.facts["counters_at"]
         began_s = time.monotonic()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Injection
-from kafkaos.faults.linked import LinkFault, counted
+from kafkaos.faults.linked import LinkFault, counted, linked_cluster
 from kafkaos.faults.undo import undone_on_error
 from kafkaos.faults.waiting import until
 from kafkaos.faults.world import World
@@ -24,7 +24,7 @@ class Reset(LinkFault):
 
     def inject(self, world: World) -> Injection:
         injection = self.aim(world)
-        cluster: Any = world.cluster
+        cluster = linked_cluster(world)
         with undone_on_error(world, injection.undo):
             injection.facts["reset"] = cluster.reset_links(injection.facts["links"])
         return injection
@@ -33,7 +33,7 @@ class Reset(LinkFault):
         self, world: World, injection: Injection, *, timeout_s: float = EVIDENCE_DEADLINE_S
     ) -> Evidence | None:
         """Connections were reset, and new ones were opened in their place."""
-        cluster: Any = world.cluster
+        cluster = linked_cluster(world)
         links = injection.facts["links"]
         before = injection.facts["counters_before"]
 
