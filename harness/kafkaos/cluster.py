@@ -180,9 +180,11 @@ class HasLogs(Protocol):
 
 @runtime_checkable
 class HasFiles(Protocol):
-    """The data folder of a node can be read and, while the node is down, changed."""
+    """What a node keeps can be read and, while the node is down, changed."""
 
-    def data_folder(self, node_id: int) -> Path: ...
+    def partition_folder(self, node_id: int, topic: str, partition: int) -> Path:
+        """Where the node keeps its replica, in whichever log directory; not there without a replica."""
+        ...
 
 
 @runtime_checkable

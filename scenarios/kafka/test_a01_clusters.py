@@ -94,5 +94,5 @@ def _write_and_read(chaos, topic: str) -> None:
 
 def _log_bytes(cluster, node_id: int, topic: str, partition: int) -> bytes:
     """What a broker has of a partition in its segment files."""
-    segments = sorted((cluster.data_folder(node_id) / f"{topic}-{partition}").glob("*.log"))
+    segments = sorted(cluster.partition_folder(node_id, topic, partition).glob("*.log"))
     return b"".join(segment.read_bytes() for segment in segments)

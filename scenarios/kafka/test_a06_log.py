@@ -44,7 +44,7 @@ def test_retention_deletes_whole_segments_and_a_lost_position_follows_auto_offse
     producer = chaos.producer(topic, count=5000, size_bytes=2000)
     producer.wait_acknowledged(5000, timeout_s=WAIT_S)
 
-    folder = kafka_cluster.data_folder(1) / f"{topic}-0"
+    folder = kafka_cluster.partition_folder(1, topic, 0)
     wait_until(
         lambda: sum(p.stat().st_size for p in _segments(folder)) < (KEPT_SEGMENTS + 1) * SEGMENT_BYTES,
         timeout_s=WAIT_S,

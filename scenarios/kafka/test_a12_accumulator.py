@@ -33,7 +33,7 @@ def test_linger_and_batch_size_decide_how_many_records_share_a_batch(kafka_clust
         producer.wait_ended(timeout_s=WAIT_S)
     chaos.verify(no_acknowledged_loss, no_duplicates, no_phantom, producer_order)
 
-    batches = {name: _batches(kafka_cluster.data_folder(1) / f"{name}-0") for name in settings}
+    batches = {name: _batches(kafka_cluster.partition_folder(1, name, 0)) for name in settings}
     for found in batches.values():
         assert sum(records for records, _ in found) == RECORDS
     assert len(batches["no-linger"]) > 2 * len(batches["linger"])

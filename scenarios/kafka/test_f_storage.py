@@ -11,6 +11,7 @@ from kafkaos.checks import (
     offsets_agree,
     reader_order,
     recovered,
+    replicas_agree,
 )
 from kafkaos.faults import DiskFull, FailLogDir, FlipBit, TruncateTail
 from kafkaos.faults.roles import follower, leader
@@ -33,7 +34,7 @@ def test_a_leader_without_space_gives_up_and_comes_back_when_there_is_some(kafka
     with chaos.fault(DiskFull(leader(topic))) as hit:
         producer.wait_acknowledged(300, after=producer.mark(), timeout_s=WAIT_S)
         assert kafka_cluster.observe([topic]).partition(topic, 0).leader != hit.target
-    chaos.verify(*SAFE, recovered(within="40s"))
+    chaos.verify(*SAFE, replicas_agree, recovered(within="40s"))
 
 
 @needs_small_disks

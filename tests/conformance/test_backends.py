@@ -171,7 +171,7 @@ def test_a_node_that_ended_starts_again_with_its_data_and_its_address(
     assert cluster.node(1).client_address == address
     assert cluster.log_path(1).stat().st_size > before
     assert _read(cluster.client_config(), topic, group=f"after-{how}") == b"kept"
-    assert list(cluster.data_folder(1).glob(f"{topic}-0/*.log"))
+    assert list(cluster.partition_folder(1, topic, 0).glob("*.log"))
 
 
 @pytest.mark.parametrize("backend", ["process", "docker"])

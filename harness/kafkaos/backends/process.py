@@ -194,8 +194,9 @@ class ProcessCluster(Topics, Administration, Wired):
     def files(self, node_id: int) -> kraft.NodeFiles:
         return kraft.NodeFiles(self._subnet.folder / self.node(node_id).name)
 
-    def data_folder(self, node_id: int) -> Path:
-        return self.files(node_id).data
+    def partition_folder(self, node_id: int, topic: str, partition: int) -> Path:
+        places = [folder / f"{topic}-{partition}" for folder in self.log_dirs(node_id)]
+        return next((place for place in places if place.is_dir()), places[0])
 
     def log_dirs(self, node_id: int) -> list[Path]:
         return self.files(node_id).log_dirs(self.spec.log_dirs)

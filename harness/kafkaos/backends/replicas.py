@@ -27,7 +27,7 @@ def record_replicas(cluster: Cluster, topics: Sequence[str], segments: Path, *, 
         path = segments / f"replica-{node.name}.seg"
         with Recorder(path, client=node.name, incarnation=0, role="replica", run=run) as recorder:
             for one in mine:
-                folder = cluster.data_folder(node.id) / f"{one.topic}-{one.partition}"
+                folder = cluster.partition_folder(node.id, one.topic, one.partition)
                 end = 0
                 for batch in read_batches(folder):
                     recorder.add(

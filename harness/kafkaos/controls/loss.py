@@ -88,7 +88,7 @@ def _power_loss(chaos: Chaos) -> Topics:
 def _lose_page_cache(chaos: Chaos, topic: str) -> None:
     """Cut the later half off the log, as a power failure would whatever Kafka had not flushed to disk."""
     assert isinstance(chaos.cluster, HasFiles)
-    segment = chaos.cluster.data_folder(1) / f"{topic}-0" / f"{0:020}.log"
+    segment = chaos.cluster.partition_folder(1, topic, 0) / f"{0:020}.log"
     size_bytes = segment.stat().st_size
     if not size_bytes:
         raise SetupFailed(f"{segment} is empty, there is nothing to lose: let the producer send first")

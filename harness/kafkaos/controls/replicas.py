@@ -29,7 +29,7 @@ def _rotten_disk(chaos: Chaos) -> Topics:
 def _change_a_byte(chaos: Chaos, topic: str) -> None:
     assert isinstance(chaos.cluster, HasFiles)
     assert isinstance(chaos.cluster, Stoppable)
-    segment = chaos.cluster.data_folder(FOLLOWER) / f"{topic}-0" / f"{0:020}.log"
+    segment = chaos.cluster.partition_folder(FOLLOWER, topic, 0) / f"{0:020}.log"
     size_bytes = segment.stat().st_size
     if not size_bytes:
         raise SetupFailed(f"{segment} is empty, there is nothing to change: let the producer send first")

@@ -85,7 +85,7 @@ class _Log:
 
     def __init__(self, chaos: Chaos, topic: str) -> None:
         assert isinstance(chaos.cluster, HasFiles)
-        self.path: Path = chaos.cluster.data_folder(1) / f"{topic}-0" / f"{0:020}.log"
+        self.path: Path = chaos.cluster.partition_folder(1, topic, 0) / f"{0:020}.log"
 
     def size_bytes(self) -> int:
         return self.path.stat().st_size

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from kafkaos.cluster import Cluster, HasLogDirs, HasLogs, Killable
+from kafkaos.cluster import Cluster, HasFiles, HasLogs, HasProcesses, Killable
 from kafkaos.errors import SetupFailed, WrongUse
-from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Fault, Injection
-from kafkaos.faults.disk import no_log_dirs
+from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Fault, Injection, lacking
 from kafkaos.faults.node import aim_at_node, logged_since, node_id_of
 from kafkaos.faults.roles import NodeTarget
 from kafkaos.faults.undo import START_NODE, undone_on_error
@@ -30,14 +29,15 @@ class _DamagedTail(Fault):
     partition: int = 0
 
     def available(self, cluster: Cluster) -> str | None:
-        return no_log_dirs(cluster)
+        needed = [HasFiles, HasLogs, HasProcesses, Killable]
+        return lacking(cluster, needed, what="get at the files of a broker")
 
     @abstractmethod
     def damage(self, segment: Path) -> None: ...
 
     def inject(self, world: World) -> Injection:
         cluster = world.cluster
-        assert isinstance(cluster, HasLogDirs)
+        assert isinstance(cluster, HasFiles)
         assert isinstance(cluster, HasLogs)
         assert isinstance(cluster, Killable)
 
@@ -76,13 +76,14 @@ class _DamagedTail(Fault):
 
         return until(look, timeout_s=timeout_s)
 
-    def _newest_segment(self, cluster: HasLogDirs, node_id: int) -> Path:
-        partition = f"{self.topic}-{self.partition}"
-        for folder in cluster.log_dirs(node_id):
-            segments = sorted((folder / partition).glob("*.log"))
-            if segments:
-                return segments[-1]
-        raise SetupFailed(f"node {node_id} has no replica of {partition}: choose one that has")
+    def _newest_segment(self, cluster: HasFiles, node_id: int) -> Path:
+        segments = cluster.partition_folder(node_id, self.topic, self.partition).glob("*.log")
+        newest = max(segments, default=None)
+        if newest is None:
+            raise SetupFailed(
+                f"node {node_id} has no replica of {self.topic}-{self.partition}: choose one that has"
+            )
+        return newest
 
 
 @dataclass(frozen=True)

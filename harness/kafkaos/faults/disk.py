@@ -47,7 +47,7 @@ class DiskFull(Fault):
         return f"full disk of {self.target} (log directory {self.log_dir})"
 
     def available(self, cluster: Cluster) -> str | None:
-        reason = no_log_dirs(cluster) or mounts.unable_to_mount()
+        reason = _no_log_dirs(cluster) or mounts.unable_to_mount()
         if reason is None and cluster.spec.disk_mb is None:
             reason = f"the disks of cluster {cluster.spec.name} are the machine's own: give it disk_mb = 64"
         return reason
@@ -84,7 +84,7 @@ class FailLogDir(Fault):
         return f"failed log directory {self.log_dir} of {self.target}"
 
     def available(self, cluster: Cluster) -> str | None:
-        reason = no_log_dirs(cluster)
+        reason = _no_log_dirs(cluster)
         if reason is None and self.log_dir >= cluster.spec.log_dirs:
             reason = f"cluster {cluster.spec.name} has no log directory {self.log_dir}: give it log_dirs = 2"
         if reason is None and os.geteuid() == 0:  # file modes do not bind root, a read-only mount does
@@ -115,8 +115,7 @@ def fill(ballast: Path) -> None:
                 raise
 
 
-def no_log_dirs(cluster: Cluster) -> str | None:
-    """Why nothing can be done to the files of the brokers; None if it can."""
+def _no_log_dirs(cluster: Cluster) -> str | None:
     needed = [HasLogDirs, HasLogs, HasProcesses, Killable]
     return lacking(cluster, needed, what="get at a broker's log directories")
 
