@@ -74,9 +74,10 @@ def _known_beside(model: type[BaseModel], location: tuple[str | int, ...]) -> li
     return []
 
 
-def near(word: str, known: list[str]) -> str:
-    """The end of an error about an unknown word: the near match, else all there are."""
+def near(word: str, known: list[str], *, shown: list[str] | None = None) -> str:
+    """The end of an error about an unknown word: the near match, else all there are, or those to be `shown` instead."""
     match = difflib.get_close_matches(word, known, n=1)
     if match:
         return f"; did you mean `{match[0]}`?"
-    return f"; there are: {', '.join(known)}." if known else "."
+    there = known if shown is None else shown
+    return f"; there are: {', '.join(there)}." if there else "."

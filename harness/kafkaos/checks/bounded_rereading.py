@@ -10,7 +10,7 @@ import polars as pl
 from kafkaos.checks import views
 from kafkaos.checks.guarantee import broke, held, not_applicable
 from kafkaos.checks.seen import ByPartition, Seen
-from kafkaos.checks.story import first_rows, witness
+from kafkaos.checks.story import delivery, first_rows, witness
 from kafkaos.checks.verdict import Verdict, plural
 from kafkaos.history import Recording
 
@@ -64,10 +64,10 @@ class BoundedRereading(ByPartition):
             },
             told={
                 "below": [
-                    witness(recording, _below_sentence(row), _seen(row))
+                    witness(recording, _below_sentence(row), delivery(row))
                     for row in first_rows(below, "invoked_ns")
                 ],
-                "over": [witness(recording, self._over_sentence(row), _seen(row)) for row in rows],
+                "over": [witness(recording, self._over_sentence(row), delivery(row)) for row in rows],
             },
         )
 
@@ -158,11 +158,6 @@ def _below_commit(recording: Recording, taken_over: pl.DataFrame) -> pl.DataFram
         commits, left_on="begun_ns", right_on="at", by=_PLACE, strategy="backward", check_sortedness=False
     )
     return found.filter(pl.col("offset") < pl.col("committed"))
-
-
-def _seen(row: dict[str, Any]) -> dict[str, Any]:
-    told = {name: row[name] for name in ("client", "topic", "partition", "offset", "value")}
-    return told | {"seen_ns": row["invoked_ns"]}
 
 
 def _below_sentence(row: dict[str, Any]) -> str:

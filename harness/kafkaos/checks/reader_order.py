@@ -11,7 +11,7 @@ from kafkaos.checks import views
 from kafkaos.checks.guarantee import broke, held, not_applicable, unknown
 from kafkaos.checks.positions import between, records_between
 from kafkaos.checks.seen import ByPartition, Seen
-from kafkaos.checks.story import first_rows, witness
+from kafkaos.checks.story import delivery, first_rows, witness
 from kafkaos.checks.verdict import WITNESSES_MAX, Verdict, plural
 from kafkaos.history import Recording
 
@@ -52,7 +52,7 @@ class ReaderOrder(ByPartition):
                 "unseen_jumps": unseen,
             },
             told={
-                "fallen": [witness(recording, _fallen(row), _seen(row)) for row in rows],
+                "fallen": [witness(recording, _fallen(row), delivery(row)) for row in rows],
                 "skipped": _skip_witnesses(recording, skips),
             },
         )
@@ -159,11 +159,6 @@ def _skip_witnesses(recording: Recording, skips: pl.DataFrame) -> list[Any]:
             told = record | {"client": row["client"], "seen_ns": row["invoked_ns"]}
             found.append(witness(recording, _skipped(row, record), told))
     return found
-
-
-def _seen(row: dict[str, Any]) -> dict[str, Any]:
-    told = {name: row[name] for name in ("client", "topic", "partition", "offset", "value")}
-    return told | {"seen_ns": row["invoked_ns"]}
 
 
 def _fallen(row: dict[str, Any]) -> str:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -38,6 +37,7 @@ from kafkaos.checks.verdict import Status, Verdict
 from kafkaos.errors import WrongUse
 from kafkaos.history import Recording
 from kafkaos.history.recording import open_parts
+from kafkaos.shipped import near
 
 GUARANTEES: dict[str, type[Guarantee]] = {
     guarantee.name: guarantee
@@ -88,12 +88,12 @@ def from_json(given: dict[str, Any] | str) -> Guarantee:
     named = {"guarantee": given} if isinstance(given, str) else dict(given)
     name = named.pop("guarantee", None)
     if not isinstance(name, str) or name not in GUARANTEES:
-        raise WrongUse(f"there is no guarantee {name!r}{_near(str(name), GUARANTEES)}")
+        raise WrongUse(f"there is no guarantee {name!r}{near(str(name), sorted(GUARANTEES))}")
     kind = GUARANTEES[name]
     known = [field.name for field in fields(kind)]  # type: ignore[arg-type]
     for key in named:
         if key not in known:
-            raise WrongUse(f"the guarantee {name} has no parameter {key!r}{_near(key, known)}")
+            raise WrongUse(f"the guarantee {name} has no parameter {key!r}{near(key, sorted(known))}")
     try:
         return TypeAdapter(kind).validate_python(named)
     except ValidationError as error:
@@ -129,9 +129,3 @@ def _doubted(recording: Recording, guarantee: Guarantee, verdict: Verdict) -> Ve
     if recording.doubt and verdict.status is Status.PASS:
         return unknown(guarantee, f"Nothing broke in what is left, but {recording.doubt}.")
     return verdict
-
-
-def _near(name: str, known: Iterable[str]) -> str:
-    names = sorted(known)
-    near = difflib.get_close_matches(name, names, n=1)
-    return f": did you mean {near[0]}?" if near else f": known are {', '.join(names) or 'none'}"

@@ -121,6 +121,12 @@ def witness(recording: Recording, sentence: str, row: dict[str, Any]) -> Witness
     )
 
 
+def delivery(row: dict[str, Any]) -> dict[str, Any]:
+    """What a witness is to know of a reader's row: it was seen then, not sent."""
+    told = {name: row[name] for name in ("client", "topic", "partition", "offset", "value")}
+    return told | {"seen_ns": row["invoked_ns"]}
+
+
 def first_rows(table: pl.DataFrame, *order: str) -> list[dict[str, Any]]:
     """The first few rows of a table of breaches, in the order given."""
     return table.sort(*order, nulls_last=True).head(WITNESSES_MAX).to_dicts()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import difflib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,7 +48,7 @@ def choose(names: list[str]) -> list[str]:
             words = sorted(set().union(*(s.names for s in known)))
             # All names would fill the screen: where none is near, the folders tell where to look.
             folders = sorted({s.file.parts[0] for s in known})
-            hint = near(name, words if difflib.get_close_matches(name, words, n=1) else folders)
+            hint = near(name, words, shown=folders)
             raise WrongUse(f"There is no scenario `{name}`{hint} `kafkaos list scenarios` shows all.")
         chosen.update({f"{root / s.file}::test_{s.name}": None for s in found})
     return list(chosen)

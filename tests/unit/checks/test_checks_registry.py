@@ -50,12 +50,12 @@ def test_a_bare_name_is_the_guarantee_with_its_defaults() -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ("no_duplicate", "did you mean no_duplicates"),
-        ({"guarantee": "recovered", "within": 3}, "did you mean within_s"),
+        ("no_duplicate", "did you mean `no_duplicates`?"),
+        ({"guarantee": "recovered", "within": 3}, "did you mean `within_s`?"),
         ({"guarantee": "recovered", "within_s": "soon"}, "within_s = 'soon'"),
         ({"guarantee": "recovered", "since": "now"}, "since = 'now'"),
         ({}, "there is no guarantee"),
-        ("zzz", "known are at_least_once, atomic_transactions, available"),
+        ("zzz", "there are: at_least_once, atomic_transactions, available"),
     ],
 )
 def test_wrong_json_names_the_near_match(given: dict[str, object] | str, said: str) -> None:

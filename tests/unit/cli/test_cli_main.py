@@ -23,7 +23,7 @@ from kafkaos.errors import EXIT_HELD, EXIT_WRONG_USE
         (["run", "--cluster", "threee"], "did you mean `three`?"),
         (["run", "--seed", "x"], "'--seed'"),
         (["check", "/nowhere/at/all"], "no recording at /nowhere/at/all"),
-        (["check", "/nowhere", "--guarantee", "no_duplicate"], "did you mean no_duplicates?"),
+        (["check", "/nowhere", "--guarantee", "no_duplicate"], "did you mean `no_duplicates`?"),
         (["tool", "topic"], "did you mean `topics`?"),
         (["list", "fautls"], "did you mean `faults`?"),
         (["bench", "strtup"], "did you mean `startup`?"),
