@@ -17,7 +17,7 @@ from kafkaos.backends import kraft
 from kafkaos.backends.docker_engine import told
 from kafkaos.backends.docker_rootfs import CACHE, write_rootfs
 from kafkaos.backends.jars import Progress
-from kafkaos.backends.jvm import Jvm
+from kafkaos.backends.jvm import Jvm, cache_options
 from kafkaos.backends.places import cache_folder, locked, state_folder
 from kafkaos.errors import SetupFailed
 
@@ -41,9 +41,7 @@ class KafkaImage:
 
     @property
     def cache_options(self) -> list[str]:
-        if self.cache is None:
-            return []
-        return [f"-XX:AOTCache={self.cache}", "-XX:AOTMode=auto", "-Xlog:disable", "-Xlog:all=error:stderr"]
+        return [] if self.cache is None else cache_options(self.cache)
 
     def checkpoint(self) -> Path:
         """The `bootstrap.checkpoint` of its Kafka, made by its own storage tool on first use.

@@ -16,10 +16,9 @@ from typing import Literal
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from kafkaos.backends.ready import wait_until
-from kafkaos.backends.topics import ADMIN_TIMEOUT_S, OBSERVE_EVERY_S, Topics
+from kafkaos.backends.topics import ADMIN_TIMEOUT_S, Topics
 from kafkaos.cluster import ClusterState, Node, PartitionState
-from kafkaos.errors import SetupFailed, WaitExpired, WrongUse
+from kafkaos.errors import SetupFailed, WrongUse
 from kafkaos.spec import ClusterSpec
 from kafkaos.tls.private import private_folder, write_private
 
@@ -87,12 +86,6 @@ class ExternalCluster(Topics):
     @property
     def bootstrap(self) -> str:
         return self._config["bootstrap.servers"]
-
-    def node(self, node_id: int) -> Node:
-        for node in self._nodes:
-            if node.id == node_id:
-                return node
-        raise WrongUse(f"the cluster has no broker {node_id}; there are: {[n.id for n in self._nodes]}")
 
     def client_config(self, client: str = "client") -> dict[str, str]:  # noqa: ARG002 (it has one for all)
         return dict(self._config)
@@ -172,15 +165,7 @@ class ExternalCluster(Topics):
                 if p.topic in self._topics
             )
 
-        try:
-            wait_until(
-                healthy,
-                interval_s=OBSERVE_EVERY_S,
-                timeout_s=timeout_s,
-                what="the external cluster is healthy",
-            )
-        except WaitExpired as expired:
-            raise WaitExpired(f"{expired}; last seen: {self.observe()}") from None
+        self._wait_until_it_is(healthy, timeout_s)
 
     def close(self) -> None:
         """Let go of it; nothing of it ends."""

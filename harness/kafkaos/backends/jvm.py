@@ -31,6 +31,11 @@ def heap_options(heap_mb: int) -> list[str]:
     return [f"-Xms{min(64, heap_mb)}m", f"-Xmx{heap_mb}m"]
 
 
+def cache_options(cache: Path | str) -> list[str]:
+    """Start by this AOT cache, and without it, in silence, where it does not fit."""
+    return [f"-XX:AOTCache={cache}", "-XX:AOTMode=auto", "-Xlog:disable", "-Xlog:all=error:stderr"]
+
+
 @dataclass(frozen=True)
 class Jvm:
     """A Java with Kafka's class path."""
@@ -66,12 +71,7 @@ class Jvm:
         if record_cache is not None:
             command += [f"-XX:AOTCacheOutput={record_cache}"]
         elif self.can_cache and self.cache.exists():
-            command += [
-                f"-XX:AOTCache={self.cache}",
-                "-XX:AOTMode=auto",
-                "-Xlog:disable",
-                "-Xlog:all=error:stderr",
-            ]
+            command += cache_options(self.cache)
         if hosts_file is not None:
             command.append(f"-Djdk.net.hosts.file={hosts_file}")
         old = any(jar.name.startswith("reload4j") for jar in self.jars.class_path)

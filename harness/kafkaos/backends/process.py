@@ -29,7 +29,7 @@ from kafkaos.backends.ready import round_trip, wait_until
 from kafkaos.backends.topics import ADMIN_TIMEOUT_S, OBSERVE_EVERY_S, Topics
 from kafkaos.backends.wires import Wired
 from kafkaos.cluster import ClusterState, Node, Offered
-from kafkaos.errors import KafkaosError, SetupFailed, WaitExpired, WrongUse
+from kafkaos.errors import KafkaosError, SetupFailed, WrongUse
 from kafkaos.spec import ClusterSpec
 from kafkaos.tls.material import TlsMaterial, issue
 from kafkaos.tls.profiles import load_profile
@@ -115,14 +115,6 @@ class ProcessCluster(Topics, Administration, Wired):
     def tls(self) -> TlsMaterial | None:
         """The cluster's TLS files; None for plaintext."""
         return self._tls
-
-    def node(self, node_id: int) -> Node:
-        for node in self._nodes:
-            if node.id == node_id:
-                return node
-        raise WrongUse(
-            f"cluster {self.spec.name} has no node {node_id}; there are: {[n.id for n in self._nodes]}"
-        )
 
     @property
     def bootstrap(self) -> str:
@@ -511,15 +503,7 @@ class ProcessCluster(Topics, Administration, Wired):
                 and all(p.leader is not None and set(p.isr) == set(p.replicas) for p in state.partitions)
             )
 
-        try:
-            wait_until(
-                healthy,
-                interval_s=OBSERVE_EVERY_S,
-                timeout_s=timeout_s,
-                what=f"cluster {self.spec.name} is healthy",
-            )
-        except WaitExpired as expired:
-            raise WaitExpired(f"{expired}; last seen: {self.observe()}") from None
+        self._wait_until_it_is(healthy, timeout_s)
 
     def close(self) -> None:
         """End every node (killed: nothing of it is needed any more) and remove its files."""

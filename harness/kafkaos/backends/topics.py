@@ -1,9 +1,9 @@
-"""Topics, by the admin client: what every cluster does alike, however its nodes run."""
+"""What every cluster does alike, however its nodes run: topics, by the admin client, and waiting until it is well."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
@@ -11,7 +11,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic  # type:
 
 from kafkaos.backends.ready import wait_until
 from kafkaos.cluster import ClusterState, Node
-from kafkaos.errors import KafkaosError, WrongUse
+from kafkaos.errors import KafkaosError, WaitExpired, WrongUse
 from kafkaos.spec import ClusterSpec
 
 ADMIN_TIMEOUT_S = 30.0
@@ -20,7 +20,7 @@ OBSERVE_EVERY_S = 0.1
 
 
 class Topics:
-    """A cluster's topics, and which of them are our own."""
+    """A cluster's nodes by their ids, its topics, and which of them are our own."""
 
     def __init__(self) -> None:
         self._topics: list[str] = []
@@ -31,6 +31,10 @@ class Topics:
 
     @property
     @abstractmethod
+    def nodes(self) -> Sequence[Node]: ...
+
+    @property
+    @abstractmethod
     def brokers(self) -> list[Node]: ...
 
     @abstractmethod
@@ -38,6 +42,20 @@ class Topics:
 
     @abstractmethod
     def observe(self, topics: Sequence[str] | None = None) -> ClusterState: ...
+
+    def node(self, node_id: int) -> Node:
+        for node in self.nodes:
+            if node.id == node_id:
+                return node
+        there = [node.id for node in self.nodes]
+        raise WrongUse(f"cluster {self.spec.name} has no node {node_id}; there are: {there}")
+
+    def _wait_until_it_is(self, healthy: Callable[[], bool], timeout_s: float) -> None:
+        what = f"cluster {self.spec.name} is healthy"
+        try:
+            wait_until(healthy, interval_s=OBSERVE_EVERY_S, timeout_s=timeout_s, what=what)
+        except WaitExpired as expired:
+            raise WaitExpired(f"{expired}; last seen: {self.observe()}") from None
 
     def create_topic(
         self,
