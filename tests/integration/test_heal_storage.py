@@ -12,8 +12,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from kafkaos.backends.mounts import mounts_below, remove_folder, unable_to_mount
+from kafkaos.backends.mounts import remove_folder, unable_to_mount
 from kafkaos.backends.ready import wait_until
+from kafkaos.backends.warden import mounts_below
 
 DEADLINE_S = 120
 HARNESS = """

@@ -9,7 +9,7 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-from kafkaos.backends.warden import detach_below, mount_table, mounts_below
+from kafkaos.backends.warden import detach_below, mount_table
 from kafkaos.errors import SetupFailed
 
 _MS_RDONLY, _MS_REMOUNT, _MS_BIND = 1, 32, 4096
@@ -90,14 +90,3 @@ def _mount(source: str, target: Path, kind: str | None, flags: int, options: str
     if done != 0:
         error = ctypes.get_errno()
         raise OSError(error, os.strerror(error), str(target))
-
-
-__all__ = [
-    "detach_one",
-    "make_read_only",
-    "make_writable",
-    "mounts_below",
-    "remove_folder",
-    "small_disk",
-    "unable_to_mount",
-]

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from kafkaos.backends import mounts
+from kafkaos.backends.warden import mounts_below
 from kafkaos.commands.listing import _never_started
 from kafkaos.errors import WrongUse
 from kafkaos.faults import (
@@ -141,9 +142,9 @@ def test_a_folder_is_removed_with_all_that_is_mounted_in_it(
     assert mounts.make_writable(disk)
     assert not mounts.make_writable(disk)
     mounts.make_read_only(disk)
-    assert len(mounts.mounts_below(str(folder))) == 2
+    assert len(mounts_below(str(folder))) == 2
     mounts.remove_folder(folder)
-    assert mounts.mounts_below(str(folder)) == []
+    assert mounts_below(str(folder)) == []
     assert not folder.exists()
 
 
