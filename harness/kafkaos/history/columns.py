@@ -127,6 +127,7 @@ def _with_defaults(frame: pl.DataFrame) -> pl.DataFrame:
         defaults.get(name, pl.lit(None)).cast(SCHEMA[name]).alias(name) for name in missing
     )
     # A stranger's lines need not say what is ordinary: null stands for it.
+    ordinary = {"incarnation": 0, "error": 0, "corrupt": False}
     return frame.with_columns(
-        pl.col("incarnation").fill_null(0), pl.col("error").fill_null(0), pl.col("corrupt").fill_null(False)
+        pl.col(name).fill_null(value) for name, value in ordinary.items() if frame[name].null_count()
     )

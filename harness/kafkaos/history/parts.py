@@ -15,7 +15,7 @@ from pathlib import Path
 import polars as pl
 
 from kafkaos.errors import BrokenRecording
-from kafkaos.history.columns import conform
+from kafkaos.history.columns import OPS, SCHEMA, conform
 
 LARGE_ROWS = 3_000_000
 """A table with more rows is judged part by part."""
@@ -23,7 +23,6 @@ PART_ROWS = 750_000
 """Small partitions of a topic are put together up to here."""
 _BOUNDS = ("log_start", "log_end", "reached")
 _COMMON = -1
-_OP = pl.col("op").cast(pl.String)
 
 
 def is_large(file: Path) -> bool:
@@ -43,7 +42,12 @@ class Parts:
         scan = pl.scan_parquet(file)
         names = scan.collect_schema().names()
         conform(scan.head(0).collect(), source=str(file))  # names and types, before anything is written
-        self._scan = scan if "row" in names else scan.with_row_index("row").cast({"row": pl.Int64})
+        scan = scan if "row" in names else scan.with_row_index("row").cast({"row": pl.Int64})
+        # Names as numbers: text would be compared, joined and read again for each row.
+        named = {name: kind for name, kind in SCHEMA.items() if kind == pl.Categorical and name in names}
+        self._scan = scan.cast(dict(named))
+        ordinary = scan.collect_schema()["op"] == OPS
+        self._op = pl.col("op") if ordinary else pl.col("op").cast(pl.String)
         if "run" in names and (runs := scan.select(pl.col("run").unique()).collect())["run"].len() > 1:
             first, second = runs["run"][:2]
             raise BrokenRecording(
@@ -55,7 +59,7 @@ class Parts:
         homeless = (pl.col("op") == "send") & pl.col("topic").is_not_null()
         self._homeless = self._find_homes(common.filter(homeless))
         self.common = common.filter(~homeless)
-        self._bounds = self._conformed(self._scan.filter(_OP.is_in(_BOUNDS)))
+        self._bounds = self._conformed(self._scan.filter(self._op.is_in(_BOUNDS)))
 
     @property
     def topics(self) -> list[str]:
@@ -92,16 +96,16 @@ class Parts:
             last_row_ns=at.max(),
             last_ns=pl.max_horizontal(at.max(), pl.col("completed_ns").max()),
             rows=pl.len(),
-            processes=(_OP == "process").any(),
-            sent=(_OP == "send").sum(),
-            acknowledged=((_OP == "send") & (pl.col("outcome").cast(pl.String) == "ok")).sum(),
-            read=(_OP == "read").sum(),
+            processes=(self._op == "process").any(),
+            sent=(self._op == "send").sum(),
+            acknowledged=((self._op == "send") & (pl.col("outcome").cast(pl.String) == "ok")).sum(),
+            read=(self._op == "read").sum(),
         )
         return table.collect(engine="streaming")
 
     def sent_topics(self) -> list[str]:
         """Topics to which a recorded client sent."""
-        sent = self._scan.filter((_OP == "send") & pl.col("value").is_not_null())
+        sent = self._scan.filter((self._op == "send") & pl.col("value").is_not_null())
         return (
             sent.select(pl.col("topic").cast(pl.String).unique())
             .collect(engine="streaming")["topic"]
@@ -122,7 +126,7 @@ class Parts:
             return set()
         ops = ("send",) if name == "key" else ("send", "read", "process", "final")
         seen = self._scan.filter(
-            _OP.is_in(ops) & pl.col(name).is_not_null() & pl.col("partition").is_not_null()
+            self._op.is_in(ops) & pl.col(name).is_not_null() & pl.col("partition").is_not_null()
         )
         found: set[str] = set()
         for topic in self.topics:  # one after the other: the table of values is what takes memory
@@ -174,7 +178,7 @@ class Parts:
         if sends.is_empty():
             return sends.with_columns(part=pl.lit(0, pl.Int64))
         wanted = sends.select(topic.alias("topic"), "value").unique()
-        seen = self._scan.filter(_OP.is_in(("final", "read"))).select(
+        seen = self._scan.filter(self._op.is_in(("final", "read"))).select(
             topic.alias("topic"), pl.col("partition").cast(pl.Int32), pl.col("value").cast(pl.Int64)
         )
         homes = (
