@@ -9,7 +9,7 @@ import polars as pl
 
 from kafkaos.checks.guarantee import broke, held, not_applicable, unknown
 from kafkaos.checks.story import at, first_rows, witness
-from kafkaos.checks.transactions import HERE, seen_by_committed, transactions, written
+from kafkaos.checks.transactions import seen_by_committed, transactions, written
 from kafkaos.checks.verdict import Verdict, plural
 from kafkaos.history import Recording
 
@@ -47,8 +47,8 @@ class NoAbortedRead:
                 "Nobody is known to have read committed records, so no aborted one could be seen.",
                 counts,
             )
-        sent = aborted.select(*HERE, "transaction", "invoked_ns", sender="client").unique(HERE)
-        found = seen.join(sent, on=HERE, how="inner")
+        sent = aborted.select("here", "transaction", "invoked_ns", sender="client").unique("here")
+        found = seen.join(sent, on="here", how="inner")
         records = found.unique(["place", "offset", "client"], keep="first", maintain_order=True)
         counts["aborted_seen"] = records.height
         if records.is_empty():

@@ -100,16 +100,14 @@ class NoAcknowledgedLoss(ByPartition):
 
 
 def _missing(acked: pl.DataFrame, log: pl.DataFrame) -> pl.DataFrame:
-    here = [pl.col("topic").to_physical(), pl.col("value")]
-    return acked.join(log, left_on=here, right_on=here, how="anti")
+    return acked.join(log.select("here"), on="here", how="anti")
 
 
 def _hidden(acked: pl.DataFrame, log: pl.DataFrame, committed: pl.DataFrame) -> pl.DataFrame:
     """What lies in the log, but was passed over by the reader of committed records."""
-    here = [pl.col("topic").to_physical(), pl.col("value")]
     passed = committed.group_by("place").agg(passed=pl.col("offset").max())
-    found = acked.join(committed, left_on=here, right_on=here, how="anti")
-    found = found.join(log, left_on=here, right_on=here, how="semi").join(passed, on="place")
+    found = acked.join(committed.select("here"), on="here", how="anti")
+    found = found.join(log.select("here"), on="here", how="semi").join(passed, on="place")
     return found.filter(pl.col("offset") < pl.col("passed")).with_columns(fate=pl.lit("hidden"))
 
 

@@ -11,9 +11,8 @@ from kafkaos.checks import views
 from kafkaos.checks.guarantee import broke, held, not_applicable, unknown
 from kafkaos.checks.seen import ByPartition, Seen
 from kafkaos.checks.story import at, first_rows, witness
-from kafkaos.checks.transactions import HERE, numbered
 from kafkaos.checks.verdict import Verdict, plural
-from kafkaos.checks.work import GROUP_PLACE, first_positions, worked
+from kafkaos.checks.work import first_positions, worked
 from kafkaos.history import Recording
 
 
@@ -35,17 +34,14 @@ class AtLeastOnce(ByPartition):
     def look(self, recording: Recording) -> Seen:
         work = worked(recording)
         acked = views.acknowledged(recording)
-        owed = _owed(recording, acked)
-        done = numbered(work.drop_nulls("value")).select("group", *HERE).unique()
-        missing = numbered(owed).join(done, on=["group", *HERE], how="anti")
-        missing = missing.join(_furthest(recording, work), on=GROUP_PLACE, how="left")
+        owed, missing = _owed_and_missing(recording, _placed(recording, acked), work)
         left_out = missing.filter(pl.col("offset") < pl.col("furthest"))
         rows = first_rows(left_out, "invoked_ns")
         return Seen(
             counts={
                 "work": work.height,
                 "acknowledged": acked.height,
-                "owed": owed.height,
+                "owed": owed,
                 "left_out": left_out.height,
                 "waiting": missing.height - left_out.height,
             },
@@ -76,28 +72,57 @@ class AtLeastOnce(ByPartition):
         return held(self, f"{plural(owed, 'record')}, all processed by their groups.", counts)
 
 
-def _owed(recording: Recording, acked: pl.DataFrame) -> pl.DataFrame:
-    """Acknowledged records that lie in the log, for each group that began before them."""
-    placed = numbered(acked).drop("place", "partition", "offset", "group")
-    log = numbered(views.log(recording).drop_nulls("value"))
-    if log.height:
-        lying = log.select(*HERE, "place", "partition", "offset").unique(HERE, keep="first")
-        placed = placed.join(lying, on=HERE)
-    else:
-        known = acked.drop_nulls(["place", "offset"])
-        placed = numbered(known).drop("group")
-    groups = first_positions(recording)
-    return placed.join(groups, on="place").filter(pl.col("offset") >= pl.col("begin"))
+def _placed(recording: Recording, acked: pl.DataFrame) -> pl.DataFrame:
+    """Acknowledged records that lie in the log, at the place and offset where they do."""
+    log = (
+        views.log(recording)
+        .select("here", "value", "place", "partition", "offset", "spot")
+        .drop_nulls("value")
+    )
+    if log.is_empty():
+        return acked.drop_nulls("spot")
+    there = views.in_log(recording, acked)
+    if log["here"].n_unique() < log.height:  # a record that lies at several offsets is owed at the first
+        there &= ~acked["here"].is_in(log["here"].filter(log["here"].is_duplicated()).implode())
+    lying = log.drop("value").unique("here", keep="first")
+    elsewhere = acked.filter(~there).drop("place", "partition", "offset", "spot").join(lying, on="here")
+    return pl.concat([acked.filter(there), elsewhere.select(acked.columns)])
 
 
-def _furthest(recording: Recording, work: pl.DataFrame) -> pl.DataFrame:
-    """For each group and place the first offset behind all that it worked on or committed."""
-    commits = views.of_op(recording, "commit", "outcome").filter(pl.col("outcome") == "ok")
+def _owed_and_missing(
+    recording: Recording, placed: pl.DataFrame, work: pl.DataFrame
+) -> tuple[int, pl.DataFrame]:
+    """How many records are owed to groups that began before them, and those that were not worked on.
+
+    `furthest` is the first offset behind all that the group worked on, or committed, in that place.
+    """
+    slim = placed.select("place", "offset", "here", nth=pl.int_range(pl.len()))
+    owed, missing = 0, [placed.clear().with_columns(furthest=pl.lit(None, pl.Int64))]
+    for (group,), begins in first_positions(recording).group_by("group", maintain_order=True):
+        mine = slim.join(begins.select("place", "begin"), on="place").filter(
+            pl.col("offset") >= pl.col("begin")
+        )
+        owed += mine.height
+        done = work.filter(pl.col("group") == group)
+        lacking = mine.join(done.select("here"), on="here", how="anti")
+        if lacking.height:
+            furthest = _furthest(recording, done, str(group))
+            label = pl.lit(group, placed.schema["group"])
+            missing.append(
+                placed[lacking["nth"]].with_columns(group=label).join(furthest, on="place", how="left")
+            )
+    return owed, pl.concat(missing)
+
+
+def _furthest(recording: Recording, done: pl.DataFrame, group: str) -> pl.DataFrame:
+    commits = views.of_op(recording, "commit", "outcome").filter(
+        (pl.col("outcome") == "ok") & (pl.col("group") == group)
+    )
     parts = [
-        work.select(*GROUP_PLACE, furthest=pl.col("offset") + 1),
-        commits.select(*GROUP_PLACE, furthest="offset").drop_nulls(),
+        done.select("place", furthest=pl.col("offset") + 1),
+        commits.select("place", furthest="offset").drop_nulls(),
     ]
-    return pl.concat(parts).group_by(GROUP_PLACE).agg(pl.col("furthest").max())
+    return pl.concat(parts).group_by("place").agg(pl.col("furthest").max())
 
 
 def _sentence(row: dict[str, Any]) -> str:

@@ -11,7 +11,7 @@ from kafkaos.checks import views
 from kafkaos.checks.fates import classify
 from kafkaos.checks.guarantee import broke, held, not_applicable, unknown
 from kafkaos.checks.story import at, first_rows, witness
-from kafkaos.checks.transactions import HERE, numbered, seen_by_committed, transactions, written
+from kafkaos.checks.transactions import seen_by_committed, transactions, written
 from kafkaos.checks.verdict import Verdict, plural
 from kafkaos.history import Recording
 
@@ -69,9 +69,9 @@ class AtomicTransactions:
 
 def _torn(recording: Recording, records: pl.DataFrame) -> tuple[pl.DataFrame, int]:
     """The missing records of torn transactions, and how many transactions were not seen whole."""
-    log = numbered(views.committed_log(recording).drop_nulls("value")).select(HERE).unique()
-    visible = records.join(log, on=HERE, how="semi").group_by("txn").agg(visible=pl.len())
-    missing = records.filter(pl.col("outcome") == "ok").join(log, on=HERE, how="anti")
+    log = views.committed_log(recording).select("here").drop_nulls().unique()
+    visible = records.join(log, on="here", how="semi").group_by("txn").agg(visible=pl.len())
+    missing = records.filter(pl.col("outcome") == "ok").join(log, on="here", how="anti")
     missing = classify(missing.join(visible, on="txn"), views.extents(recording, committed=True))
     torn = missing.filter(pl.col("fate") == "lost")
     return torn, missing.filter(pl.col("fate") == "unseen")["txn"].n_unique()
@@ -79,9 +79,9 @@ def _torn(recording: Recording, records: pl.DataFrame) -> tuple[pl.DataFrame, in
 
 def _early(recording: Recording, records: pl.DataFrame) -> pl.DataFrame:
     asked = records.drop_nulls("asked_ns").select(
-        *HERE, "transaction", "asked_ns", "invoked_ns", sender="client"
+        "here", "transaction", "asked_ns", "invoked_ns", sender="client"
     )
-    found = seen_by_committed(recording).join(asked.unique(HERE, keep="none"), on=HERE)
+    found = seen_by_committed(recording).join(asked.unique("here", keep="none"), on="here")
     early = found.filter(pl.col("seen_ns") < pl.col("asked_ns"))
     return early.unique(["place", "offset", "client"], keep="first", maintain_order=True)
 

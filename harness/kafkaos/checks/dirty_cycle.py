@@ -13,7 +13,7 @@ from kafkaos.checks import views
 from kafkaos.checks.cycles import shortest_cycles
 from kafkaos.checks.guarantee import broke, held, not_applicable, unknown
 from kafkaos.checks.story import at, witness
-from kafkaos.checks.transactions import HERE, OWNER, numbered, transactions, written
+from kafkaos.checks.transactions import OWNER, transactions, written
 from kafkaos.checks.verdict import WITNESSES_MAX, Verdict, Witness, plural
 from kafkaos.history import Recording
 
@@ -76,8 +76,8 @@ _EDGE = ["before", "after", "kind", "topic", "partition", "place", "offset", "va
 def _write_write(recording: Recording) -> pl.DataFrame:
     """From each record of a transaction to the next one of its partition that is of a transaction too."""
     sent = written(recording).filter(pl.col("fate") != "aborted").drop("place", "partition", "offset", "key")
-    log = numbered(views.log(recording).drop_nulls("value")).select(*HERE, "place", "partition", "offset")
-    placed = sent.join(log, on=HERE)
+    log = views.log(recording).drop_nulls("value").select("here", "place", "partition", "offset")
+    placed = sent.join(log, on="here")
     known = written(recording).filter(pl.col("fate") != "aborted").drop_nulls(["place", "offset"])
     columns = ["txn", "topic", "partition", "place", "offset", "value", "invoked_ns"]
     table = pl.concat([placed.select(columns), known.select(columns)])
@@ -92,8 +92,8 @@ def _write_write(recording: Recording) -> pl.DataFrame:
 def _write_read(recording: Recording) -> pl.DataFrame:
     known = transactions(recording).filter(pl.col("fate") != "aborted").select(*OWNER, after="txn")
     reads = views.of_op(recording, "read", "transaction").drop_nulls(["transaction", "value"])
-    sent = written(recording).filter(pl.col("fate") != "aborted").select(*HERE, before="txn")
-    found = numbered(reads.join(known, on=OWNER)).join(sent, on=HERE)
+    sent = written(recording).filter(pl.col("fate") != "aborted").select("here", before="txn")
+    found = reads.join(known, on=OWNER).join(sent, on="here")
     return found.with_columns(kind=pl.lit("read")).select(_EDGE)
 
 

@@ -31,24 +31,27 @@ class NoDuplicates(ByPartition):
     unknown_may_repeat: bool = False
 
     def look(self, recording: Recording) -> Seen:
-        seen = pl.concat(
-            table.filter(~pl.col("corrupt")).select("topic", "place", "partition", "offset", "value")
+        seen = [
+            table.filter(~pl.col("corrupt"))
+            .select("topic", "place", "partition", "offset", "value", "spot", "here")
+            .drop_nulls(["value", "spot"])
             for table in (views.finals(recording), views.reads(recording))
-        ).drop_nulls(["value", "place", "offset"])
-        here = [pl.col("topic").to_physical().alias("topic_number"), pl.col("value")]
-        spread = seen.group_by(here).agg(
-            low=pl.col("offset").min(),
-            high=pl.col("offset").max(),
-            first_place=pl.col("place").min(),
-            last_place=pl.col("place").max(),
+        ]
+        # A record that is seen where the log has it adds nothing.
+        log = views.log(recording).select("here", "spot").drop_nulls()
+        elsewhere = [table.filter(~views.in_log(recording, table)).select("here", "spot") for table in seen]
+        spread = pl.concat([log, *elsewhere])
+        values = spread["here"].n_unique()
+        several = spread.clear()
+        if values < spread.height:
+            spots = spread.group_by("here").agg(low=pl.col("spot").min(), high=pl.col("spot").max())
+            several = spots.filter(pl.col("low") != pl.col("high")).select("here")
+        doubled = (
+            self._beyond_sent(recording, pl.concat(seen), several) if several.height else seen[0].clear()
         )
-        several = spread.filter(
-            (pl.col("low") != pl.col("high")) | (pl.col("first_place") != pl.col("last_place"))
-        ).select("topic_number", "value")
-        doubled = self._beyond_sent(recording, seen, several) if several.height else seen.clear()
         rows = first_rows(doubled, "invoked_ns", "value") if doubled.height else []
         return Seen(
-            counts={"values": spread.height, "duplicated": doubled.height},
+            counts={"values": values, "duplicated": doubled.height},
             told={"twice": [witness(recording, _twice(row), row) for row in rows]},
         )
 
@@ -68,27 +71,24 @@ class NoDuplicates(ByPartition):
 
     def _beyond_sent(self, recording: Recording, seen: pl.DataFrame, several: pl.DataFrame) -> pl.DataFrame:
         """The values at more offsets than they were sent, with their offsets and first send."""
-        on = ["topic_number", "value"]
         offsets = (
-            seen.with_columns(topic_number=pl.col("topic").to_physical())
-            .join(several, on=on, how="semi")
-            .unique(["place", "offset", "value"])
-            .sort("place", "offset")
-            .group_by(on, maintain_order=True)
-            .agg(pl.col("topic").first(), partitions=pl.col("partition"), offsets=pl.col("offset"))
+            seen.join(several, on="here", how="semi")
+            .unique(["spot", "here"])
+            .sort("spot")
+            .group_by("here", maintain_order=True)
+            .agg(pl.col("topic", "value").first(), partitions=pl.col("partition"), offsets=pl.col("offset"))
         )
         sent = (
             views.sends(recording)
-            .with_columns(topic_number=pl.col("topic").to_physical())
-            .join(several, on=on, how="semi")
-            .group_by(on)
+            .join(several, on="here", how="semi")
+            .group_by("here")
             .agg(
                 pl.col("client", "invoked_ns", "completed_ns").first(),
                 sends=(pl.col("outcome") != "fail").sum(),
                 doubtful=(pl.col("outcome") == "info").any(),
             )
         )
-        found = offsets.join(sent, on=on, how="left").filter(
+        found = offsets.join(sent, on="here", how="left").filter(
             pl.col("offsets").list.len() > pl.max_horizontal(pl.col("sends").fill_null(1), 1)
         )
         if self.unknown_may_repeat:

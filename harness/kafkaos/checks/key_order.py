@@ -9,14 +9,14 @@ import polars as pl
 
 from kafkaos.checks import views
 from kafkaos.checks.guarantee import broke, held, not_applicable, unknown
+from kafkaos.checks.keys import arranged, number
 from kafkaos.checks.seen import ByPartition, Seen
 from kafkaos.checks.story import at, first_rows, witness
-from kafkaos.checks.transactions import HERE, numbered
 from kafkaos.checks.verdict import Verdict, plural
 from kafkaos.history import Recording
 
-_READER = ["reader", "topic_number", "key"]
-_LINE = [*_READER, "sender", "sender_incarnation"]
+_READER = ("reader", "topic", "key")
+_LINE = (*_READER, "sender", "sender_incarnation")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,12 +38,13 @@ class KeyOrder(ByPartition):
         sent = views.acknowledged(recording).drop_nulls("key")
         reads = views.reads(recording).filter(~pl.col("corrupt")).drop_nulls("value")
         lines = _first_deliveries(sent, reads)
-        keys = lines.select(pl.struct("topic_number", "key").n_unique()).item()
+        keys = number(lines, "topic", "key").n_unique()
         fallen = (
-            lines.with_columns(
-                after_row=pl.col("sent_row").cum_max().shift().over(_LINE),
+            lines.with_columns(line=number(lines, *_LINE), reading=number(lines, *_READER))
+            .with_columns(
+                after_row=pl.col("sent_row").cum_max().shift().over("line"),
                 # The earliest acknowledgement among the records of the key that are read after this one.
-                behind_ns=pl.col("sent_done_ns").cum_min(reverse=True).shift(-1).over(_READER),
+                behind_ns=pl.col("sent_done_ns").cum_min(reverse=True).shift(-1).over("reading"),
             )
             .with_columns(
                 program=(pl.col("sent_row") < pl.col("after_row")).fill_null(False),
@@ -85,32 +86,33 @@ class KeyOrder(ByPartition):
 
 def _first_deliveries(sent: pl.DataFrame, reads: pl.DataFrame) -> pl.DataFrame:
     """Each record's first delivery to each reader, in the order read, with what is known of its send."""
-    known = (
-        numbered(sent)
-        .select(
-            *HERE,
-            "key",
-            sender="client",
-            sender_incarnation="incarnation",
-            sent_row="row",
-            sent_ns="invoked_ns",
-            sent_done_ns="promised_ns",
-        )
-        .unique(HERE, keep="none")
-    )  # a value that was sent twice has no one place in the order
-    alone = pl.concat_str("client", pl.lit("/"), "incarnation")
-    given = numbered(reads).select(
-        *HERE,
+    known = sent.select(
+        "here",
+        "key",
+        sender="client",
+        sender_incarnation="incarnation",
+        sent_row="row",
+        sent_ns="invoked_ns",
+        sent_done_ns="promised_ns",
+    )
+    if known["here"].n_unique() < known.height:  # a value that was sent twice has no one place in the order
+        known = known.unique("here", keep="none")
+    incarnation = pl.col("incarnation").cast(pl.Int64)
+    alone = pl.col("client").to_physical().cast(pl.Int64) * (1 << 33) + incarnation * 2 + 1
+    given = reads.select(
+        "here",
         "client",
         "topic",
         "partition",
         "offset",
-        reader=pl.when(pl.col("group").is_not_null()).then(pl.col("group").cast(pl.String)).otherwise(alone),
+        "value",
+        reader=pl.coalesce(pl.col("group").to_physical().cast(pl.Int64) * 2, alone),
         seen_ns="invoked_ns",
         read_row="row",
     )
-    found = given.sort("seen_ns", "read_row").unique(["reader", *HERE], keep="first", maintain_order=True)
-    return found.join(known, on=HERE, maintain_order="left")
+    found = arranged(given.join(known, on="here"), "seen_ns", "read_row")
+    delivery = number(found, "reader", "here")
+    return found if delivery.n_unique() == found.height else found.filter(delivery.is_first_distinct())
 
 
 def _sentence(lines: pl.DataFrame, row: dict[str, Any]) -> str:

@@ -14,7 +14,7 @@ from kafkaos.checks.story import at, first_rows, witness
 from kafkaos.checks.verdict import Verdict, plural
 from kafkaos.history import Recording
 
-_NEEDED = ["source", "client", "topic", "partition", "place", "offset", "value", "at_ns"]
+_NEEDED = ["source", "client", "topic", "partition", "place", "offset", "value", "spot", "here", "at_ns"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,17 +41,18 @@ class OffsetsAgree(ByPartition):
     compacted: tuple[str, ...] = ()
 
     def look(self, recording: Recording) -> Seen:
-        seen = _sightings(recording)
-        places = seen.group_by("place", "offset").agg(low=pl.col("value").min(), high=pl.col("value").max())
-        contested = places.filter(pl.col("low") != pl.col("high")).select("place", "offset")
-        details = (
-            seen.join(contested, on=["place", "offset"], how="semi") if contested.height else seen.clear()
-        )
+        sightings = _sightings(recording)
+        doubtful = _doubtful(recording, sightings)
+        seen = pl.concat(table.join(doubtful, on="spot", how="semi") for table in sightings)
+        places = seen.group_by("spot").agg(low=pl.col("value").min(), high=pl.col("value").max())
+        contested = places.filter(pl.col("low") != pl.col("high")).select("spot")
+        details = seen.join(contested, on="spot", how="semi")
+        undoubted = views.log(recording).drop_nulls(["spot", "value"]).join(doubtful, on="spot", how="anti")
         moved = _moved(recording)
         gone = self._gone(recording)
         groups = first_rows(
-            details.group_by("place", "offset").agg(
-                pl.col("topic", "partition", "client").first(),
+            details.group_by("spot").agg(
+                pl.col("topic", "partition", "offset", "client").first(),
                 pl.col("value", "source", "at_ns"),
                 seen_ns=pl.col("at_ns").max(),
             ),
@@ -68,13 +69,13 @@ class OffsetsAgree(ByPartition):
         }
         return Seen(
             counts={
-                "sightings": seen.height,
-                "offsets": places.height,
+                "sightings": sum(table.height for table in sightings),
+                "offsets": undoubted.height + places.height,
                 "contested": contested.height,
                 "moved": moved.height,
                 "gone": gone.height,
             },
-            most={"_observers": seen.select(pl.struct("source", "client").n_unique()).item()},
+            most={"_observers": sum(table["client"].n_unique() for table in sightings)},
             told=told,
         )
 
@@ -97,10 +98,11 @@ class OffsetsAgree(ByPartition):
         if views.only_committed(recording):
             return views.reads(recording).clear().with_columns(seen_ns=pl.col("invoked_ns"))
         extents = views.extents(recording).select("place", "start", "passed", "whole")
+        reads = views.reads(recording)
         return (
-            views.reads(recording)
+            reads.filter(~views.in_log(recording, reads))
             .filter(~pl.col("topic").cast(pl.String).is_in(self.compacted))
-            .join(views.log(recording), on=["place", "offset"], how="anti")
+            .join(views.log(recording).select("spot"), on="spot", how="anti")
             .join(extents, on="place")
             .filter(
                 (pl.col("offset") >= pl.col("start").fill_null(0))
@@ -112,29 +114,39 @@ class OffsetsAgree(ByPartition):
         )
 
 
-def _sightings(recording: Recording) -> pl.DataFrame:
+def _sightings(recording: Recording) -> list[pl.DataFrame]:
     """Who saw which value where. Corrupt records are left to the check for phantoms."""
-    acked = views.sends(recording).filter(pl.col("outcome") == "ok")
     parts = [
-        (acked, "acknowledgement", "completed_ns"),
+        (views.sends(recording).filter(pl.col("outcome") == "ok"), "acknowledgement", "completed_ns"),
         (views.reads(recording).filter(~pl.col("corrupt")), "reader", "invoked_ns"),
         (views.finals(recording).filter(~pl.col("corrupt")), "final reader", "invoked_ns"),
     ]
     kind = pl.Enum([name for _, name, _ in parts])
-    return pl.concat(
-        table.with_columns(source=pl.lit(name, dtype=kind), at_ns=pl.col(time)).select(_NEEDED)
+    return [
+        table.with_columns(source=pl.lit(name, dtype=kind), at_ns=pl.col(time))
+        .select(_NEEDED)
+        .drop_nulls(["spot", "value"])
         for table, name, time in parts
-    ).drop_nulls(["place", "offset", "value"])
+    ]
+
+
+def _doubtful(recording: Recording, sightings: list[pl.DataFrame]) -> pl.DataFrame:
+    """The spots at which something was seen that the log has not, or for which the log has several records."""
+    several = (
+        views.log(recording).select("spot").drop_nulls().filter(pl.col("spot") == pl.col("spot").shift())
+    )
+    foreign = [table.filter(~views.in_log(recording, table)).select("spot") for table in sightings]
+    return pl.concat([several, *foreign]).unique()
 
 
 def _moved(recording: Recording) -> pl.DataFrame:
     """Acknowledged records that are in the log, but not where the acknowledgement said."""
     log = views.log(recording).filter(pl.col("value").is_not_null())
-    acked = views.sends(recording).filter(pl.col("outcome") == "ok").drop_nulls(["place", "offset"])
-    elsewhere = acked.join(log, on=["place", "offset", "value"], how="anti")
-    here = [pl.col("topic").to_physical(), pl.col("value")]
-    found = log.select("topic", "value", lies_partition="partition", lies_offset="offset")
-    return elsewhere.join(found, left_on=here, right_on=here, how="inner").unique("value", keep="first")
+    acked = views.sends(recording).filter(pl.col("outcome") == "ok").drop_nulls("spot")
+    elsewhere = acked.filter(~views.in_log(recording, acked))
+    elsewhere = elsewhere.join(log, on=["place", "offset", "value"], how="anti")
+    lies = log.select("here", lies_partition="partition", lies_offset="offset")
+    return elsewhere.join(lies, on="here", how="inner").unique("value", keep="first")
 
 
 def _contested(row: dict[str, Any]) -> str:

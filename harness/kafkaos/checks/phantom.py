@@ -37,30 +37,26 @@ class NoPhantom(ByPartition):
     def look(self, recording: Recording) -> Seen:
         sent = views.sends(recording)
         topics = views.sent_topics(recording)
-        seen = pl.concat([views.finals(recording), views.reads(recording)], how="diagonal").filter(
-            pl.col("topic").is_in(topics.implode())
-        )
-        corrupt = seen.filter("corrupt").with_columns(fault=pl.lit("corrupt"))
-        named = seen.filter(~pl.col("corrupt") & pl.col("value").is_not_null())
-        here = [pl.col("topic").to_physical(), pl.col("value")]
-        may_exist = sent.filter(pl.col("outcome") != "fail")
-        unsent = named.join(may_exist, left_on=here, right_on=here, how="anti")
-        failed = unsent.join(sent, left_on=here, right_on=here, how="semi").with_columns(
-            fault=pl.lit("failed")
-        )
-        unsent = unsent.join(sent, left_on=here, right_on=here, how="anti").with_columns(
-            fault=pl.lit("unsent")
-        )
+        to_topics = pl.col("topic").is_in(topics.implode())
+        tables = [table.filter(to_topics) for table in (views.finals(recording), views.reads(recording))]
+        corrupt = pl.concat([table.filter("corrupt") for table in tables], how="diagonal")
+        named = [table.filter(~pl.col("corrupt") & pl.col("value").is_not_null()) for table in tables]
+        may_exist = sent.filter(pl.col("outcome") != "fail").select("here")
+        unsent = pl.concat([table.join(may_exist, on="here", how="anti") for table in named], how="diagonal")
+        corrupt = corrupt.with_columns(fault=pl.lit("corrupt"))
+        failed = unsent.join(sent.select("here"), on="here", how="semi").with_columns(fault=pl.lit("failed"))
+        unsent = unsent.join(sent.select("here"), on="here", how="anti").with_columns(fault=pl.lit("unsent"))
+        read, told = (sum(table.height for table in some) for some in (tables, named))
         wrong = pl.concat([corrupt, unsent, failed])
         records = wrong.unique(["place", "offset", "fault"], keep="first", maintain_order=True)
         rows = first_rows(records.rename({"invoked_ns": "seen_ns"}).drop("completed_ns"), "seen_ns")
         return Seen(
             counts={
-                "read": seen.height,
+                "read": read,
                 "corrupt": corrupt.height,
                 "unsent": unsent.height,
                 "failed": failed.height,
-                "without_value": seen.height - corrupt.height - named.height,
+                "without_value": read - corrupt.height - told,
                 "phantoms": records.height,
             },
             most={"_topics_sent_to": len(topics)},

@@ -10,7 +10,6 @@ from kafkaos.checks import views
 from kafkaos.history import Recording
 
 OWNER = ["client", "incarnation", "transaction"]
-HERE = ["topic_number", "value"]
 FATES = {"ok": "committed", "fail": "aborted", "info": "undecided"}
 
 
@@ -47,19 +46,14 @@ def _transactions(recording: Recording) -> pl.DataFrame:
 
 
 def written(recording: Recording) -> pl.DataFrame:
-    """The sends of all transactions that may be in a log, with `txn`, `fate`, `asked_ns`, `topic_number`."""
+    """The sends of all transactions that may be in a log, with `txn`, `fate`, `asked_ns`."""
 
     def compute() -> pl.DataFrame:
         sent = views.sends(recording).drop_nulls("transaction").filter(pl.col("outcome") != "fail")
         table = transactions(recording).select(*OWNER, "txn", "fate", "asked_ns")
-        return numbered(sent).join(table, on=OWNER)
+        return sent.join(table, on=OWNER)
 
     return recording.derive("written", compute)
-
-
-def numbered(table: pl.DataFrame) -> pl.DataFrame:
-    """The table with `topic_number`, to join on with the value: values are looked up within a topic."""
-    return table.with_columns(topic_number=pl.col("topic").to_physical())
 
 
 def seen_by_committed(recording: Recording, *, uncommitted_too: bool = False) -> pl.DataFrame:
@@ -70,9 +64,9 @@ def seen_by_committed(recording: Recording, *, uncommitted_too: bool = False) ->
     committed = pl.col("isolation") == "committed"
     reads = views.reads(recording)
     parts = [reads if uncommitted_too else reads.filter(committed), views.finals(recording).filter(committed)]
-    columns = ["client", "topic", "partition", "place", "offset", "value", "invoked_ns"]
+    columns = ["client", "topic", "partition", "place", "offset", "value", "here", "invoked_ns"]
     table = pl.concat(part.filter(~pl.col("corrupt")).select(columns) for part in parts)
-    return numbered(table.drop_nulls("value").rename({"invoked_ns": "seen_ns"}))
+    return table.drop_nulls("value").rename({"invoked_ns": "seen_ns"})
 
 
 def named(row: dict[str, Any], client: str = "client") -> str:

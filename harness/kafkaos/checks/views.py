@@ -1,31 +1,35 @@
 """The tables that several checks look at, each computed once a recording.
 
-`place` numbers a topic's partition (topic << 32 | partition), so that joins and sorts go over whole numbers.
+`place` numbers a topic's partition (topic << 32 | partition), `spot` its offset in it, and `here` a value in its topic,
+so that joins and sorts go over one whole number; null where a part of it is not known.
 """
 
 from __future__ import annotations
 
 import polars as pl
 
+from kafkaos.checks.keys import found, number
 from kafkaos.history import Recording
 
 _SHARED = ["client", "incarnation", "group", "row", "topic", "partition", "place", "offset", "value", "key"]
-_SHARED += ["invoked_ns", "completed_ns"]
+_SHARED += ["invoked_ns", "completed_ns", "spot", "here"]
 
 
 def of_op(recording: Recording, op: str, *more: str) -> pl.DataFrame:
-    """The rows of one operation, with `place` and whatever other columns are asked for."""
-    return (
-        recording.rows.lazy()
-        .filter(pl.col("op") == op)
-        .with_columns(place=_topic_number() * (1 << 32) + pl.col("partition"))
-        .select(*_SHARED, *more)
-        .collect()
+    """The rows of one operation, with `place`, `spot`, `here` and whatever other columns are asked for."""
+    placed = recording.derive("placed", lambda: _placed(recording.rows))
+    return placed.lazy().filter(pl.col("op") == op).select(*_SHARED, *more).collect()
+
+
+def _placed(rows: pl.DataFrame) -> pl.DataFrame:
+    table = rows.with_columns(
+        place=pl.col("topic").to_physical().cast(pl.Int64) * (1 << 32) + pl.col("partition")
     )
-
-
-def _topic_number() -> pl.Expr:
-    return pl.col("topic").to_physical().cast(pl.Int64)
+    of_replica = pl.col("op").is_in(["replica", "replica_end"])  # their values are hashes, as wide as can be
+    values = table.select("topic", value=pl.when(~of_replica).then("value"))
+    return table.with_columns(
+        number(table, "place", "offset").alias("spot"), number(values, "topic", "value").alias("here")
+    )
 
 
 def sends(recording: Recording) -> pl.DataFrame:
@@ -122,11 +126,21 @@ def _committed(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _distinct(rows: pl.DataFrame) -> pl.DataFrame:
-    ordered = rows.with_columns(value=pl.when(~pl.col("corrupt")).then("value")).sort("place", "offset")
-    same = pl.all_horizontal(pl.col(name).eq_missing(pl.col(name).shift()) for name in ("place", "offset"))
-    if not ordered.select(same.any()).item():
+    if rows["corrupt"].any():
+        whole = pl.when(~pl.col("corrupt"))
+        rows = rows.with_columns(value=whole.then("value"), here=whole.then("here"))
+    ordered = rows.sort("spot")
+    if not ordered.select(pl.col("spot").eq_missing(pl.col("spot").shift()).any()).item():
         return ordered
     return ordered.unique(["place", "offset", "value"], keep="first", maintain_order=True)
+
+
+def in_log(recording: Recording, table: pl.DataFrame) -> pl.Series:
+    """Of each row whether the log has just its value at its spot. False may also be where the log has several there."""
+    known = log(recording).select("spot", "here").drop_nulls("spot")
+    at = found(known["spot"], table["spot"])
+    same = known["here"].gather(pl.Series(at).replace(-1, None)) == table["here"]
+    return same.fill_null(False)
 
 
 def extents(recording: Recording, *, committed: bool = False) -> pl.DataFrame:

@@ -19,6 +19,8 @@ _COLUMNS = [
     "offset",
     "value",
     "invoked_ns",
+    "spot",
+    "here",
 ]
 
 
