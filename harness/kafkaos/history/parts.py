@@ -44,8 +44,11 @@ class Parts:
         conform(scan.head(0).collect(), source=str(file))  # names and types, before anything is written
         scan = scan if "row" in names else scan.with_row_index("row").cast({"row": pl.Int64})
         # Names as numbers: text would be compared, joined and read again for each row.
-        named = {name: kind for name, kind in SCHEMA.items() if kind == pl.Categorical and name in names}
-        self._scan = scan.cast(dict(named))
+        self._scan = scan.with_columns(
+            pl.col(name).cast(kind)
+            for name, kind in SCHEMA.items()
+            if kind == pl.Categorical and name in names
+        )
         ordinary = scan.collect_schema()["op"] == OPS
         self._op = pl.col("op") if ordinary else pl.col("op").cast(pl.String)
         if "run" in names and (runs := scan.select(pl.col("run").unique()).collect())["run"].len() > 1:
