@@ -4,81 +4,39 @@ from __future__ import annotations
 
 import datetime
 import json
-import random
-import secrets
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from kafkaos.commands.options import Backend, check_backend
-from kafkaos.commands.scenarios import choose, scenarios
+from kafkaos.commands.rounds import State
+from kafkaos.commands.scenarios import MAIN_JOB, choose, name_of, scenarios
 from kafkaos.commands.telling import progress, stderr
-from kafkaos.errors import EXIT_BROKE, EXIT_HELD, EXIT_UNKNOWN, BrokenRecording
+from kafkaos.errors import EXIT_BROKE, EXIT_HELD, EXIT_UNKNOWN
 from kafkaos.reporting.results import ERROR, SKIPPED, TIME_IS_UP, read
 
-STATE_FILE, HISTORY_FILE, NIGHTS, ROUNDS = "nightly.json", "history.jsonl", "nights", "rounds"
+HISTORY_FILE, NIGHTS = "history.jsonl", "nights"
 # The plan that a person writes is not for a night.
-NOT_AT_NIGHT = ("plan",)
-# Kept back for the report, and how long an interrupted round may take to end its brokers.
-REPORT_S, GRACE_S = 20.0, 90.0
+NOT_AT_NIGHT = "plan"
+# Kept back for the report: it grows with what was run. An interrupted round has GRACE_S to end its brokers.
+REPORT_S, REPORT_SHARE, GRACE_S = 20.0, 0.02, 90.0
+# A round with its one seed takes so long at most; with less than the minimum left nothing would be over in time.
+ROUND_S, ROUND_MINIMUM_S = 300.0, 60.0
 NIGHTS_TOLD = 30
-
-
-@dataclass
-class State:
-    """What goes on from night to night: the seed of the seeds, and the rounds so far."""
-
-    path: Path
-    base: int
-    rounds: list[dict[str, Any]]
-
-    @classmethod
-    def load(cls, out: Path, seed: int | None) -> State:
-        """The stored one, else a new one. A seed that is given starts a new row of seeds."""
-        path = out / STATE_FILE
-        if not path.exists():
-            return cls(path, secrets.randbelow(2**31) if seed is None else seed, [])
-        try:
-            given = json.loads(path.read_text(encoding="utf-8"))
-            state = cls(path, int(given["base"]), [dict(item) for item in given["rounds"]])
-        except (ValueError, KeyError, TypeError) as error:
-            raise BrokenRecording(f"{path} is broken ({error!r}): delete it to begin anew") from None
-        if seed is not None and seed != state.base:
-            state.base = seed
-            for item in state.rounds:
-                item["complete"] = True  # of another row: not gone on with
-        return state
-
-    def save(self) -> None:
-        """Atomically, so that a killed night is resumed from a whole file."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        draft = self.path.with_suffix(".tmp")
-        draft.write_text(json.dumps({"base": self.base, "rounds": self.rounds}, indent=1) + "\n")
-        draft.replace(self.path)
-
-    def next_round(self, words: list[str]) -> dict[str, Any]:
-        """The round that was not finished, if it was of the same kind, else a new one with the next seed."""
-        if self.rounds and not self.rounds[-1]["complete"] and self.rounds[-1]["words"] == words:
-            return self.rounds[-1]
-        number = len(self.rounds) + 1
-        seed = random.Random(f"{self.base}:{number}").randrange(2**31)
-        folder = f"{ROUNDS}/{number:04}-{seed}"
-        self.rounds.append(
-            {"number": number, "seed": seed, "folder": folder, "words": words, "complete": False}
-        )
-        return self.rounds[-1]
 
 
 def nightly(  # noqa: PLR0917 (typer passes all by keyword)
     scenario: Annotated[
-        list[str] | None, typer.Argument(metavar="[SCENARIO]…", help="As in `kafkaos run`; without one all.")
+        list[str] | None,
+        typer.Argument(
+            metavar="[SCENARIO]…", help="As in `kafkaos run`; without one the main job and all others."
+        ),
     ] = None,
     minutes: Annotated[float, typer.Option(min=1, help="All of it, the report included.")] = 60,
     out: Annotated[
@@ -94,31 +52,35 @@ def nightly(  # noqa: PLR0917 (typer passes all by keyword)
 ) -> int:
     """Run scenarios again and again, each round with another seed, until the minutes are over; then report.
 
+    A round takes five minutes at most. Rounds of the main job and of the other scenarios take turns; what had no time
+    comes next, with another seed.
+
     Interrupted (Ctrl-C, SIGTERM, kill) it goes on where it stopped the next time. Every night's report has the
     history of the nights before.
     """
     check_backend(backend)
-    names = scenario or sorted({s.file.parts[0] for s in scenarios()} - set(NOT_AT_NIGHT))
-    choose(names)  # a wrong name is told before anything starts
+    given = choose(scenario) if scenario else None  # a wrong name is told before anything starts
+    rotation = [name_of(target) for target in given] if given else _all_but_the_main_job()
     options = {"cluster": cluster, "security": security, "kafka": kafka}
-    words = [*names, f"--backend={backend}", *(f"--{k}={v}" for k, v in options.items() if v)]
+    words = [f"--backend={backend}", *(f"--{k}={v}" for k, v in options.items() if v)]
     began_s = time.time()
-    deadline_s = began_s + 60 * minutes - REPORT_S
+    deadline_s = began_s + 60 * minutes * (1 - REPORT_SHARE) - REPORT_S
     out = out.absolute()
     state = State.load(out, seed)
     worked_on: list[dict[str, Any]] = []
     interrupted = None
     ran_nothing = False
     try:
-        while time.time() < deadline_s:
-            one = state.next_round(words)
+        while not worked_on or time.time() < deadline_s - ROUND_MINIMUM_S:
+            one = state.next_round(rotation, words, main_job=given is None)
             worked_on.append(one)
             state.save()
             stderr.print(f"kafkaos: round {one['number']} with seed {one['seed']}", markup=False)
-            one["complete"] = _round(out, one, deadline_s)
-            state.save()
-            if not one["complete"]:
+            left = _round(out, one, deadline_s)
+            if left is None:
                 break
+            state.finish(one, left)
+            state.save()
             results = read(out / one["folder"]) if (out / one["folder"]).is_dir() else []
             ran_nothing = all(result.outcome in {ERROR, SKIPPED} for result in results)
             if ran_nothing:  # the next would do no better
@@ -136,12 +98,16 @@ def nightly(  # noqa: PLR0917 (typer passes all by keyword)
     return EXIT_UNKNOWN if ran_nothing and status == EXIT_HELD else status
 
 
-def _round(out: Path, one: dict[str, Any], deadline_s: float) -> bool:
-    """Work on a round until it is over or the time is; True if every scenario of it has its result."""
+def _all_but_the_main_job() -> list[str]:
+    return [s.name for s in scenarios() if s.file.parts[0] not in {MAIN_JOB, NOT_AT_NIGHT}]
+
+
+def _round(out: Path, one: dict[str, Any], deadline_s: float) -> list[str] | None:
+    """Work on a round until it is over or its time is; the scenarios without a result, None if it could not run."""
     left_s = deadline_s - time.time()
     command = [
-        sys.executable, "-m", "kafkaos.cli", "run", *one["words"], f"--seed={one['seed']}",
-        f"--out={out / one['folder']}", "--resume", f"--minutes={left_s / 60:.3f}",
+        sys.executable, "-m", "kafkaos.cli", "run", *one["scenarios"], *one["options"], f"--seed={one['seed']}",
+        f"--out={out / one['folder']}", "--resume", f"--minutes={min(left_s, ROUND_S) / 60:.3f}",
     ]  # fmt: skip
     # A session of its own: Ctrl-C in a terminal reaches us alone, and we pass it on once.
     process = subprocess.Popen(command, start_new_session=True, stdin=subprocess.DEVNULL)
@@ -149,18 +115,15 @@ def _round(out: Path, one: dict[str, Any], deadline_s: float) -> bool:
         process.wait(max(left_s, 1))
     except subprocess.TimeoutExpired:
         _end(process)
-        return False
+        done = {name_of(result.test) for result in read(out / one["folder"])}
+        return [name for name in one["scenarios"] if name not in done]
     except KeyboardInterrupt:
         _end(process)
         raise
     if process.returncode not in (EXIT_HELD, EXIT_BROKE, EXIT_UNKNOWN):
-        return False
-    return time.time() < deadline_s and _all_ran(out / one["folder"])
-
-
-def _all_ran(folder: Path) -> bool:
-    """Whether pytest was not stopped by the clock: it then leaves a mark."""
-    return not (folder / TIME_IS_UP).exists()
+        return None
+    stopped = out / one["folder"] / TIME_IS_UP
+    return list(dict.fromkeys(map(name_of, stopped.read_text().splitlines()))) if stopped.exists() else []
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

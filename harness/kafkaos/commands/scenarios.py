@@ -54,6 +54,11 @@ def choose(names: list[str]) -> list[str]:
     return list(chosen)
 
 
+def name_of(test: str) -> str:
+    """The scenario's name in pytest's id of a test."""
+    return test.rpartition("::")[2].partition("[")[0].removeprefix("test_")
+
+
 def _of_file(path: Path, relative: Path) -> list[Scenario]:
     tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
     found = []

@@ -133,3 +133,5 @@ def chaos(
         course.verdicts, course.without_evidence = run.verdicts, bool(run.without_evidence)
         if run.verdicts:
             course.totals = asdict(Totals.of(run.recording, run.verdicts))
+            injected = (event.name for event in run.recording.events if event.kind == "inject")
+            course.faults = tuple(dict.fromkeys(injected))

@@ -53,7 +53,8 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
             if session.time_is_up:
                 item.session.shouldstop = "kafkaos: the time is up"
                 session.out.mkdir(parents=True, exist_ok=True)
-                (session.out / TIME_IS_UP).touch()
+                left = item.session.items[item.session.items.index(item) + 1 :]
+                (session.out / TIME_IS_UP).write_text("".join(f"{one.nodeid}\n" for one in left))
 
 
 def params(item: pytest.Item) -> dict[str, Any]:

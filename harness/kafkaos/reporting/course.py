@@ -49,12 +49,16 @@ class Course:
         if self._skipped:
             return SKIPPED
         if self._error is None:
-            return outcome_of(self.verdicts, without_evidence=self.without_evidence)
+            return outcome_of(self._not_expected(), without_evidence=self.without_evidence)
         if isinstance(self._error, GuaranteeBroken):
             return "broke"
         if isinstance(self._error, VerdictUnknown):
             return "unknown"
         return FAILED if isinstance(self._error, AssertionError) and self._when == "call" else ERROR
+
+    def _not_expected(self) -> list[Verdict]:
+        """Without those that broke in a test that passed: it went on with `judge`, and wanted to see them break."""
+        return [verdict for verdict in self.verdicts if verdict.status.value != "fail"]
 
     def result(self, out: Path) -> Result:
         """The whole of it; `out` is the session's folder."""
@@ -78,7 +82,11 @@ class Course:
     def _sentence(self) -> str:
         from kafkaos.run import GuaranteeBroken
 
-        if self._error is None or isinstance(self._error, GuaranteeBroken):
+        if isinstance(self._error, GuaranteeBroken):
             return sentence_of(self.verdicts)
+        if self._error is None:
+            broke = [verdict for verdict in self.verdicts if verdict.status.value == "fail"]
+            expected = f"As the scenario expects, {sentence_of(broke)}" if broke else ""
+            return f"{sentence_of(self._not_expected())} {expected}".strip()
         lines = str(self._error).strip().splitlines() or [type(self._error).__name__]
         return lines[0] if self._when == "call" else f"in {self._when}: {lines[0]}"

@@ -89,7 +89,7 @@ def _table(results: Sequence[Result], sessions: Sequence[Session], stories: dict
         recovery = (result.totals or {}).get("recovery_s")
         rows.append(
             f'<tr data-outcome="{result.outcome}"><td>{badge(result.outcome)}</td>'
-            f'<td class="wrap"><a href="#{anchor(result)}">{escape(result.name.replace("_", " "))}</a>'
+            f'<td class="wrap"><a href="#{anchor(result)}">{escape(result.heading)}</a>'
             f'<br><span class="faint">{escape(clean_text(result.sentence))}</span></td>'
             f'<td data-label="faults:">{escape(faults)}</td>'
             f'<td class="number" data-label="recovery:">{"" if recovery is None else f"{recovery:.1f} s"}</td>'
@@ -115,7 +115,6 @@ def _square(result: Result | None) -> str:
 def _slowest(results: Sequence[Result]) -> str:
     slow = sorted(results, key=lambda r: -r.duration_s)[:SLOWEST]
     items = "".join(
-        f'<li><a href="#{anchor(r)}">{escape(r.name.replace("_", " "))}</a> {r.duration_s:.1f} s</li>'
-        for r in slow
+        f'<li><a href="#{anchor(r)}">{escape(r.heading)}</a> {r.duration_s:.1f} s</li>' for r in slow
     )
     return f"<h2>The slowest</h2><ol>{items}</ol>" if len(results) > SLOWEST else ""

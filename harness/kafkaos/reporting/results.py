@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 RESULTS_FILE = "results.jsonl"
 TIME_IS_UP = "time-is-up"
-"""The mark of a session that stopped before its last test because of --kafka-minutes."""
+"""In a session that stopped because of --kafka-minutes: the ids of the tests that had no time, one a line."""
 
 HELD, PASSED, SKIPPED = "held", "passed", "skipped"
 BROKE, FAILED, UNKNOWN, ERROR = "broke", "failed", "unknown", "error"
@@ -29,7 +29,7 @@ WORDS = {
 }  # fmt: skip
 MEANINGS = {
     HELD: "every guarantee that was judged held",
-    PASSED: "the test passed; it judged no guarantee",
+    PASSED: "the test passed; no guarantee had to hold",
     SKIPPED: "it did not run",
     BROKE: "a guarantee broke",
     FAILED: "an assertion of the scenario failed",
@@ -64,6 +64,12 @@ class Result:
     def name(self) -> str:
         """The test's own name, without file and `test_`."""
         return self.test.split("::", 1)[-1].removeprefix("test_")
+
+    @property
+    def heading(self) -> str:
+        """The name as words, which may be broken between them; its parameters apart."""
+        words, bracket, parameters = self.name.partition("[")
+        return words.replace("_", " ") + (f" [{parameters}" if bracket else "")
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -70,9 +70,15 @@ def picture(timeline: Timeline) -> str:
 
 
 def _verdict(result: Result, story: Story | None) -> str:
-    sentences = [
-        f"{v.guarantee}: {v.sentence}" for v in (story.verdicts if story else ()) if v.status.value != "pass"
-    ]
+    sentences = (
+        [
+            f"{v.guarantee}: {v.sentence}"
+            for v in (story.verdicts if story else ())
+            if v.status.value != "pass"
+        ]
+        if result.outcome in BAD
+        else []
+    )
     told = "".join(f"<li>{escape(s)}</li>" for s in sentences)
     words = f"<ul>{told}</ul>" if told else f" {escape(clean_text(result.sentence))}"
     facts = f"cluster {result.cluster}, seed {result.seed}, {result.duration_s:.1f} s"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.box import SIMPLE_HEAD
+from rich.markup import escape
 from rich.table import Table
 
 from kafkaos.checks import GUARANTEES, Status, Verdict
@@ -46,7 +47,7 @@ class Totals:
 
 def guarantees_table(title: str, verdicts: Sequence[Verdict]) -> Table:
     """One row a guarantee: its plain words, the verdict, the sentence with the counts."""
-    table = Table(title=title, box=SIMPLE_HEAD, title_justify="left", title_style="bold")
+    table = Table(title=escape(title), box=SIMPLE_HEAD, title_justify="left", title_style="bold")
     table.add_column("guarantee", overflow="fold")
     table.add_column("verdict", no_wrap=True)
     table.add_column("what was seen", overflow="fold")
@@ -55,7 +56,7 @@ def guarantees_table(title: str, verdicts: Sequence[Verdict]) -> Table:
         words = f"[{STYLES[verdict.status]}]{WORDS[verdict.status]}"
         if not verdict.applicable:
             words = "[dim]not applicable"
-        table.add_row(kind.title if kind else verdict.guarantee, words, verdict.sentence)
+        table.add_row(kind.title if kind else verdict.guarantee, words, escape(verdict.sentence))
     return table
 
 
@@ -69,5 +70,5 @@ def totals_table(rows: Sequence[tuple[str, Totals]]) -> Table:
         counts = (
             "-" if n is None else f"{n:,}" for n in (t.sent, t.acknowledged, t.read, t.lost, t.duplicated)
         )
-        table.add_row(scenario, *counts, "-" if t.recovery_s is None else f"{t.recovery_s:.1f} s")
+        table.add_row(escape(scenario), *counts, "-" if t.recovery_s is None else f"{t.recovery_s:.1f} s")
     return table

@@ -62,7 +62,7 @@ def _tell(terminal: Any, results: list[Result], out: Path) -> None:
         if len(judged) <= TOLD_WHOLE or result.outcome in BAD:
             verdicts = [Verdict.from_json({**v, "counts": {}, "witnesses": []}) for v in result.verdicts]
             console.print(guarantees_table(result.name, verdicts))
-    counted = [(result.name, Totals(**result.totals)) for result in results if result.totals]
+    counted = [(result.heading, Totals(**result.totals)) for result in results if result.totals]
     if counted:
         console.print(totals_table(counted))
     terminal.section("kafkaos: scenarios")

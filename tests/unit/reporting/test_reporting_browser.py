@@ -3,32 +3,15 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from kafkaos.cli import execute
 from kafkaos.reporting import results
 from kafkaos.reporting.results import Result, of_run
-
-DEADLINE_MS = 60_000
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """The machine's own Chromium; `make machine` installs one."""
-    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    assert found, "no Chromium: run `make machine`"
-    expect.set_options(timeout=DEADLINE_MS)
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(
-            executable_path=found, args=["--no-sandbox"], timeout=DEADLINE_MS
-        )
-        yield launched
-        launched.close()
 
 
 @pytest.fixture(params=[1280, 390], ids=["desktop", "phone"])
@@ -47,7 +30,7 @@ def page(browser: Browser, run_folder: Path, request: pytest.FixtureRequest) -> 
         results.append(session, held)
     assert execute(["report", str(out.parent / "yesterday"), str(out), "--html"]) == 0
     context = browser.new_context(viewport={"width": request.param, "height": 900}, offline=True)
-    context.set_default_timeout(DEADLINE_MS)
+    context.set_default_timeout(60_000)
     page = context.new_page()
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))

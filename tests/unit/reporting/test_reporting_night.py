@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from kafkaos.commands.nightly import State
+from kafkaos.commands.rounds import State
 from kafkaos.errors import BrokenRecording
 from kafkaos.reporting import results, site
 from kafkaos.reporting.issues import open_issues
 from kafkaos.reporting.night import Night, markdown, summary
 from kafkaos.reporting.results import Result
 
-WORDS = ["main_job", "--backend=process"]
+ROTATION, OPTIONS = ["a", "b", "c"], ["--backend=process"]
 # What `gh` would do, kept as lines; `issue list` answers with what is open.
 GH = """#!/bin/sh
 echo "$@" >> "$GH_SAID"
@@ -48,8 +48,8 @@ def test_every_round_has_its_own_seed_and_the_same_base_gives_the_same_row(tmp_p
         found = []
         for _ in range(4):
             state = State.load(out, 7)
-            one = state.next_round(WORDS)
-            one["complete"] = True
+            one = state.next_round(ROTATION, OPTIONS)
+            state.finish(one, [])
             state.save()
             found.append(one["seed"])
         return found
@@ -62,11 +62,28 @@ def test_every_round_has_its_own_seed_and_the_same_base_gives_the_same_row(tmp_p
 def test_a_round_that_was_cut_off_is_gone_on_with_by_its_seed(tmp_path: Path) -> None:
     """Also after a kill: the state is on disk before the round begins. Another kind of round is begun anew."""
     state = State.load(tmp_path, None)
-    begun = state.next_round(WORDS)
+    begun = state.next_round(ROTATION, OPTIONS)
     state.save()
-    again = State.load(tmp_path, None)
-    assert again.next_round(WORDS) == begun
-    assert again.next_round(["kafka"])["number"] == begun["number"] + 1
+    assert State.load(tmp_path, None).next_round(ROTATION, OPTIONS) == begun
+    for rotation, options in ((["other"], OPTIONS), (ROTATION, ["--backend=docker"])):
+        other = State.load(tmp_path, None).next_round(rotation, options)
+        assert other["number"] == begun["number"] + 1
+
+
+def test_the_main_job_opens_each_night_and_takes_turns_with_a_rotation_of_the_others(tmp_path: Path) -> None:
+    """What had no time comes next, in the next night too; after the last scenario the rotation begins anew."""
+    left_by_round = iter([[], ["b", "c"], [], ["c"], [], []])
+    wanted = []
+    for rounds in (4, 3):
+        state = State.load(tmp_path, 7)
+        for _ in range(rounds):
+            one = state.next_round(ROTATION, OPTIONS, main_job=True)
+            wanted.append(one["scenarios"])
+            state.finish(one, next(left_by_round, []))
+            state.save()
+    main = ["main_job"]
+    assert wanted == [main, ["a", "b", "c"], main, ["b", "c"], main, ["c"], main]
+    assert State.load(tmp_path, 7).next_round(ROTATION, OPTIONS)["scenarios"] == ROTATION
 
 
 def test_a_broken_state_is_told(tmp_path: Path) -> None:
