@@ -1,55 +1,56 @@
-"""The Docker backend: the nodes of a cluster as containers on a network of its own.
+"""The Docker backend: the nodes of a cluster as containers on networks of its own.
 
 Everything but how a node is started is the process backend's: the same properties, keys, addresses and faults.
 A node's ports are published at its own loopback address, so that it keeps it however often it is started again, and
 its folder is mounted where it lies on the host, so that data, keys and log are in the same places for both.
 
-In the network it has a fixed address too: Docker would give a dead one's to the next that starts, while others still
-keep it in mind.
+What nodes send each other goes over the relay of the process backend: see `docker_network`. It has one address on the
+host for each sender, so that it tells the receivers by their ports, and each node listens on ports of its own.
 """
 
 from __future__ import annotations
 
 import os
 import random
+import re
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import docker
-from docker.errors import APIError
-from docker.types import IPAMConfig, IPAMPool
 from testcontainers.core.config import testcontainers_config
 from testcontainers.core.container import DockerContainer
-from testcontainers.core.network import Network
 
 from kafkaos.backends import docker_engine, kraft, network
 from kafkaos.backends.docker_engine import LABEL, STATE_LABEL, ContainerProcess, told
 from kafkaos.backends.docker_image import KafkaImage, find_image
+from kafkaos.backends.docker_network import Networks, Place, host_is_in
 from kafkaos.backends.jars import Progress
 from kafkaos.backends.jvm import FAST_START, LOG_CONFIG, heap_options
 from kafkaos.backends.places import state_folder
 from kafkaos.backends.process import ProcessCluster, started
 from kafkaos.backends.processes import Supervisor
+from kafkaos.backends.wires import CLIENTS
 from kafkaos.cluster import Node
-from kafkaos.errors import NotAvailable, SetupFailed
+from kafkaos.errors import NotAvailable
+from kafkaos.links.steering import Route
 from kafkaos.spec import ClusterSpec
 
 # Clean-up is by label: see docker_engine.
 testcontainers_config.ryuk_disabled = True
 
-# Private address ranges, tried in turn; the third number is the cluster's.
-NETWORKS = ("10.213", "10.214", "172.29", "192.168")
-GATEWAY = 254
+PORT_STEP = 10
+"""From one node's ports for other nodes to the next node's."""
 
 
 class DockerCluster(ProcessCluster):
     """A cluster whose nodes are containers. Use `start_docker_cluster`."""
 
     backend = "docker"
-    # What a container has not, so that faults that need it are told as not available: the host's faketime library, the
-    # jars of another version, and links (the relay is a process of the host).
+    # What a container has not, so that faults that need it are told as not available: the host's faketime library, and
+    # the jars of another version.
     set_environment = None  # type: ignore[assignment]
     set_version = None  # type: ignore[assignment]
-    set_link_rule = None  # type: ignore[assignment]
 
     def __init__(
         self,
@@ -66,35 +67,47 @@ class DockerCluster(ProcessCluster):
         self._image = image
         self._containers: dict[int, DockerContainer] = {}
         self._labels = {LABEL: str(subnet.number), STATE_LABEL: str(state_folder())}
-        self._network: Network | None = None
-        self._inside = ""
+        self._networks = Networks(subnet.number, self._labels)
+        self._places: dict[int, Place] = {}
 
     def prepare(self) -> None:
-        self._inside, self._network = self._make_network()
+        if self.spec.links == "none":
+            self._places = self._networks.together(self.nodes)
+        else:
+            self._places = self._networks.apart(self.nodes)
+            if not all(map(host_is_in, self._places.values())):
+                self._do_without_links()
         super().prepare()
         for node in self.nodes:
-            lines = [f"{self._inside}.{other.id} {other.name}\n" for other in self.nodes]
+            lines = [f"{self._reached_at(other, node)} {other.name}\n" for other in self.nodes]
             self.files(node.id).hosts.write_text("".join(lines) + "127.0.0.1 localhost\n")
         (self._subnet.folder / "log4j2.properties").write_text(LOG_CONFIG.read_text())
 
-    def _make_network(self) -> tuple[str, Network]:
-        """A network whose addresses we give out ourselves, and how they begin."""
-        for base in NETWORKS:
-            inside = f"{base}.{self._subnet.number}"
-            pool = IPAMConfig(pool_configs=[IPAMPool(subnet=f"{inside}.0/24", gateway=f"{inside}.{GATEWAY}")])
-            made = Network(docker_network_kw={"labels": self._labels, "ipam": pool})
-            made.name = f"kafkaos-{self._subnet.number}"
-            try:
-                made.create()
-            except APIError as error:
-                made._docker.client.close()
-                if "overlaps" in str(error.explanation):
-                    continue
-                raise SetupFailed(f"Docker could not make a network: {error.explanation}") from None
-            return inside, made
-        raise SetupFailed(
-            f"Docker has no room for a network in {', '.join(NETWORKS)}: remove some by `docker network prune`"
-        )
+    def _do_without_links(self) -> None:
+        """The engine is not on this host, only its published ports are: nothing here can stand between containers."""
+        self._networks.remove()
+        self._spec = self.spec.model_copy(update={"links": "none"})
+        self._nodes = self.plan(self._spec, self._subnet)
+        self._places = self._networks.together(self.nodes)
+
+    def _reached_at(self, target: Node, source: Node) -> str:
+        """The address by which one node knows another: its own, the other's, or the relay's in its own network."""
+        straight = self.spec.links == "none" or target.id == source.id
+        return self._places[target.id].address if straight else self._places[source.id].gateway
+
+    def _inner_port(self, node: Node, port: int) -> int:
+        """Where a node listens inside, for other nodes, on what is `port` of its address outside."""
+        return port + PORT_STEP * self._nodes.index(node)
+
+    def _routes(self) -> Iterator[Route]:
+        """As of processes for clients; nodes are heard in their own networks, and reached in the others'."""
+        for route in super()._routes():
+            if route.source == CLIENTS:
+                yield route
+            else:
+                port = self._inner_port(self.node(route.target), route.to[1])
+                listen = (self._places[route.source].gateway, port)
+                yield replace(route, listen=listen, to=(self._places[route.target].address, port))
 
     def _format(self, node: Node) -> None:
         kraft.format_storage(
@@ -108,7 +121,16 @@ class DockerCluster(ProcessCluster):
         properties = super()._server_properties(node)
         # In its container a node has addresses of the network's choice; outside it is published at its own.
         own = self._subnet.address(node.id, node.id)
-        return {**properties, "listeners": properties["listeners"].replace(f"//{own}:", "//0.0.0.0:")}
+        changed = {}
+        for name in ("listeners", "advertised.listeners", "controller.quorum.voters"):
+            text = properties[name]
+            for port in (self._subnet.broker_port, self._subnet.controller_port):
+                text = text.replace(f"//{own}:{port}", f"//{own}:{self._inner_port(node, port)}")
+                for other in self.nodes:
+                    inner = f"{other.name}:{self._inner_port(other, port)}"
+                    text = re.sub(rf"\b{other.name}:{port}\b", inner, text)
+            changed[name] = text.replace(f"//{own}:", "//0.0.0.0:") if name == "listeners" else text
+        return {**properties, **changed}
 
     def _spawn(self, node: Node) -> ContainerProcess:
         log = self.log_path(node.id)
@@ -138,16 +160,17 @@ class DockerCluster(ProcessCluster):
         ports: dict[str, tuple[str, int]] = {}
         if node.is_broker:
             own = self._subnet.address(node.id, node.id)
-            for port in (self._subnet.client_port, self._subnet.broker_port):
-                ports[f"{port}/tcp"] = (own, port)
+            inner = self._inner_port(node, self._subnet.broker_port)
+            ports[f"{self._subnet.client_port}/tcp"] = (own, self._subnet.client_port)
+            ports[f"{inner}/tcp"] = (own, self._subnet.broker_port)
         # What testcontainers has no word for: a port at one address of the host, and the user.
         made.ports = ports  # type: ignore[assignment]
         script = 'exec "$0" kafka.Kafka "$1" >> "$2" 2>&1'
-        assert self._network is not None
-        place = self._client.api.create_endpoint_config(ipv4_address=f"{self._inside}.{node.id}")
+        place = self._places[node.id]
+        endpoint = self._client.api.create_endpoint_config(ipv4_address=place.address)
         return made.with_kwargs(
-            network=self._network.name,
-            networking_config={self._network.name: place},
+            network=place.network,
+            networking_config={place.network: endpoint},
             entrypoint=[
                 "/bin/sh",
                 "-c",
@@ -168,10 +191,7 @@ class DockerCluster(ProcessCluster):
                 docker_engine.remove(container._container)
             container.get_docker_client().client.close()
         self._containers.clear()
-        if self._network is not None:
-            docker_engine.remove(self._network._unwrap_network)
-            self._network._docker.client.close()
-            self._network = None
+        self._networks.remove()
         super().close()
         self._client.close()
 
@@ -182,7 +202,7 @@ def adapted(spec: ClusterSpec) -> ClusterSpec:
         raise NotAvailable(
             f"cluster {spec.name} has a ZooKeeper, which the backend `docker` does not start: take `process`"
         )
-    return spec.model_copy(update={"links": "none"})
+    return spec
 
 
 def start_docker_cluster(
