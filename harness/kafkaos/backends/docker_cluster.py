@@ -21,7 +21,7 @@ import docker
 from testcontainers.core.config import testcontainers_config
 from testcontainers.core.container import DockerContainer
 
-from kafkaos.backends import docker_engine, kraft, network
+from kafkaos.backends import docker_engine, kraft, mounts, network
 from kafkaos.backends.docker_engine import LABEL, STATE_LABEL, ContainerProcess, told
 from kafkaos.backends.docker_image import KafkaImage, find_image
 from kafkaos.backends.docker_network import Networks, Place, host_is_in
@@ -69,6 +69,7 @@ class DockerCluster(ProcessCluster):
         self._labels = {LABEL: str(subnet.number), STATE_LABEL: str(state_folder())}
         self._networks = Networks(subnet.number, self._labels)
         self._places: dict[int, Place] = {}
+        self._mount_mode = "rw"
 
     def prepare(self) -> None:
         if self.spec.links == "none":
@@ -77,6 +78,9 @@ class DockerCluster(ProcessCluster):
             self._places = self._networks.apart(self.nodes)
             if not all(map(host_is_in, self._places.values())):
                 self._do_without_links()
+        if all(map(host_is_in, self._places.values())) and mounts.unable_to_mount() is None:
+            mounts.share(self._subnet.folder)
+            self._mount_mode = "rw,rslave"
         super().prepare()
         for node in self.nodes:
             lines = [f"{self._reached_at(other, node)} {other.name}\n" for other in self.nodes]
@@ -155,8 +159,8 @@ class DockerCluster(ProcessCluster):
             KAFKA_JMX_OPTS="-Dkafkaos=1",  # instead of an open JMX port
             LOG_DIR="/tmp",
         )
-        for folder in (self._subnet.folder, log.parent):
-            made.with_volume_mapping(folder, str(folder), "rw")
+        made.with_volume_mapping(self._subnet.folder, str(self._subnet.folder), self._mount_mode)
+        made.with_volume_mapping(log.parent, str(log.parent), "rw")
         ports: dict[str, tuple[str, int]] = {}
         if node.is_broker:
             own = self._subnet.address(node.id, node.id)

@@ -12,7 +12,7 @@ from pathlib import Path
 from kafkaos.backends.warden import detach_below, mount_table
 from kafkaos.errors import SetupFailed
 
-_MS_RDONLY, _MS_REMOUNT, _MS_BIND = 1, 32, 4096
+_MS_RDONLY, _MS_REMOUNT, _MS_BIND, _MS_PRIVATE, _MS_SHARED = 1, 32, 4096, 1 << 18, 1 << 20
 
 
 @cache
@@ -40,6 +40,12 @@ def small_disk(folder: Path, *, size_mb: int) -> None:
     _mount("kafkaos", folder, "tmpfs", 0, f"size={size_mb}m,mode=0700")
 
 
+def share(folder: Path) -> None:
+    """What is mounted below a folder from now on is seen in containers too, not only what they started with."""
+    _mount(str(folder), folder, None, _MS_BIND, None)
+    _mount("none", folder, None, _MS_SHARED, None)
+
+
 def make_read_only(folder: Path) -> None:
     """Nothing can be created or opened for writing in the folder; files that are open stay writable.
 
@@ -47,8 +53,15 @@ def make_read_only(folder: Path) -> None:
     modes bind, takes the right to write away.
     """
     if unable_to_mount() is None:
-        _mount(str(folder), folder, None, _MS_BIND, None)
-        _mount(str(folder), folder, None, _MS_BIND | _MS_REMOUNT | _MS_RDONLY, None)
+        # Read-only before it gets to its place: containers are given mounts, and not what becomes of them.
+        with tempfile.TemporaryDirectory() as aside:
+            _mount(str(folder), Path(aside), None, _MS_BIND, None)
+            try:
+                _mount("none", Path(aside), None, _MS_PRIVATE, None)
+                _mount(aside, Path(aside), None, _MS_BIND | _MS_REMOUNT | _MS_RDONLY, None)
+                _mount(aside, folder, None, _MS_BIND, None)
+            finally:
+                detach_one(Path(aside))
     else:
         folder.chmod(0o500)
 
