@@ -30,6 +30,7 @@ from kafkaos.backends.processes import Supervisor
 from kafkaos.backends.ready import wait_until
 from kafkaos.backends.start import Running, Setup, start, start_own
 from kafkaos.errors import SetupFailed, WrongUse
+from kafkaos.links.rules import Effect
 from kafkaos.spec import load_spec
 
 README = Path(__file__).parents[2] / "README.md"
@@ -303,6 +304,54 @@ def test_an_image_that_is_missing_or_has_no_kafka_is_one_sentence(tmp_path: Path
         client.images.remove("kafkaos/empty:1")
     finally:
         client.close()
+
+
+def test_an_image_with_an_entry_point_a_user_and_volumes_of_its_own_runs_and_leaves_no_volume(
+    clusters: Clusters, tmp_path: Path
+) -> None:
+    """As Apache's and Strimzi's images are made: none of it is in the way, and nothing of it is left."""
+    _engine()
+    client = docker_engine.engine()
+    name = "kafkaos/as-published:1"
+    changes = 'ENTRYPOINT ["/no/such/program"]\nCMD ["run"]\nUSER 1001\nWORKDIR /opt/kafka\nVOLUME ["/var/lib/kafka"]'
+    try:
+        before = {volume.id for volume in client.volumes.list()}
+        origin = client.containers.create(find_image(client, load_spec("single").kafka, None, print).id)
+        origin.commit(*name.split(":"), changes=changes)
+        origin.remove(v=True)
+        setup = Setup("docker", image=name)
+        cluster = start_own(
+            load_spec("single"), setup=setup, supervisor=clusters.supervisor, log_folder=tmp_path
+        )
+        topic = cluster.create_topic("there")
+        _send(cluster.client_config(), topic, b"hello")
+        cluster.kill(1)
+        cluster.start(1)
+        cluster.wait_healthy(timeout_s=WAIT_S)
+        assert _read(cluster.client_config(), topic, group="readers") == b"hello"
+        cluster.close()
+        assert {volume.id for volume in client.volumes.list()} <= before
+    finally:
+        client.images.remove(name, force=True)
+        client.close()
+
+
+def test_one_direction_between_two_containers_is_cut_and_healed(clusters: Clusters) -> None:
+    """Cut from leader to follower: the follower leaves the ISR while the third still reaches it, and comes back."""
+    _engine()
+    cluster = clusters.take("docker", "three")
+    assert isinstance(cluster, DockerCluster)
+    topic = cluster.create_topic("orders", replicas=[1, 2, 3])
+    assert cluster.probe_link((1, 2), timeout_s=WAIT_S).connected
+    cluster.set_link_rule("cut", [(1, 2)], Effect(cut=True))
+    assert not cluster.probe_link((1, 2), timeout_s=1).connected
+    assert cluster.probe_link((3, 2), timeout_s=WAIT_S).round_trip_s is not None
+    wait_until(
+        lambda: (found := cluster.observe([topic]).partition(topic, 0)) is not None and found.isr == (1, 3),
+        timeout_s=WAIT_S, what="broker 2 is out of the ISR",
+    )  # fmt: skip
+    assert cluster.remove_link_rule("cut")
+    cluster.wait_healthy(timeout_s=WAIT_S)
 
 
 def test_a_missing_engine_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

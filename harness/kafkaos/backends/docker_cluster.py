@@ -24,7 +24,7 @@ from testcontainers.core.container import DockerContainer
 from kafkaos.backends import docker_engine, kraft, mounts, network
 from kafkaos.backends.docker_engine import LABEL, STATE_LABEL, ContainerProcess, told
 from kafkaos.backends.docker_image import KafkaImage, find_image
-from kafkaos.backends.docker_network import Networks, Place, host_is_in
+from kafkaos.backends.docker_network import NOWHERE, Networks, host_is_in
 from kafkaos.backends.jars import Progress
 from kafkaos.backends.jvm import FAST_START, LOG_CONFIG, heap_options
 from kafkaos.backends.places import state_folder
@@ -68,7 +68,7 @@ class DockerCluster(ProcessCluster):
         self._containers: dict[int, DockerContainer] = {}
         self._labels = {LABEL: str(subnet.number), STATE_LABEL: str(state_folder())}
         self._networks = Networks(subnet.number, self._labels)
-        self._places: dict[int, Place] = {}
+        self._places = dict.fromkeys((node.id for node in self.nodes), NOWHERE)
         self._mount_mode = "rw"
 
     def prepare(self) -> None:

@@ -77,7 +77,7 @@ class KafkaImage:
                     container.start()
                     status = container.wait(timeout=FORMAT_DEADLINE_S)["StatusCode"]
             finally:
-                container.remove(force=True)
+                container.remove(force=True, v=True)
             if status != 0:
                 said = (Path(temporary) / "told").read_text(errors="replace").strip().splitlines() or [
                     "nothing"

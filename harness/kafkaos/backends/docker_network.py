@@ -37,6 +37,10 @@ class Place:
     """The host's address in that network."""
 
 
+NOWHERE = Place("", "", "")
+"""Of a node before its network is made."""
+
+
 class Networks:
     """The networks of one cluster."""
 

@@ -9,7 +9,9 @@ import typer
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from kafkaos.commands.options import Json
+from kafkaos.backends.names import DEFAULT_BACKEND
+from kafkaos.backends.names import Backend as NamedBackend
+from kafkaos.commands.options import Backend, Json, check_backend
 from kafkaos.commands.telling import print_json, stdout
 from kafkaos.errors import EXIT_HELD, WrongUse
 from kafkaos.shipped import near
@@ -21,10 +23,18 @@ Rows = list[dict[str, Any]]
 
 
 def list_things(
-    kind: Annotated[str, typer.Argument(help=" | ".join(KINDS), metavar="|".join(KINDS))], json: Json = False
+    kind: Annotated[str, typer.Argument(help=" | ".join(KINDS), metavar="|".join(KINDS))],
+    backend: Backend = DEFAULT_BACKEND,
+    json: Json = False,
 ) -> int:
-    """List the clusters, faults, guarantees or scenarios."""
-    makers = {"clusters": _clusters, "faults": _faults, "guarantees": _guarantees, "scenarios": _scenarios}
+    """List the clusters, faults (with why one cannot be had of a backend here), guarantees or scenarios."""
+    named = check_backend(backend)
+    makers = {
+        "clusters": _clusters,
+        "faults": lambda: _faults(named),
+        "guarantees": _guarantees,
+        "scenarios": _scenarios,
+    }
     if kind not in makers:
         raise WrongUse(f"There is no list of `{kind}`{near(kind, list(KINDS))}")
     rows = makers[kind]()
@@ -65,11 +75,11 @@ def _clusters() -> Rows:
     ]
 
 
-def _faults() -> Rows:
+def _faults(backend: NamedBackend) -> Rows:
     """Whether a fault is available on this machine: asked of a cluster that has all that a cluster file can ask for."""
     from kafkaos.faults import registry
 
-    cluster = _never_started()
+    cluster = _never_started(backend)
     rows = []
     for fault in registry.values():
         # Availability is a matter of the cluster, never of the fault's target, which is not known here.
@@ -86,8 +96,10 @@ def _faults() -> Rows:
     return rows
 
 
-def _never_started() -> Any:
-    """A cluster of the process backend that has its nodes and abilities, and no process."""
+def _never_started(backend: NamedBackend = DEFAULT_BACKEND) -> Any:
+    """A cluster of this backend that has its nodes and abilities, and nothing that runs."""
+    from kafkaos.backends import kraft
+    from kafkaos.backends.external import ExternalCluster
     from kafkaos.backends.network import FIRST_SUBNET, PORT_BASES, Subnet
     from kafkaos.backends.process import ProcessCluster
     from kafkaos.spec import load_spec
@@ -97,7 +109,17 @@ def _never_started() -> Any:
     nothing: Any = None
     everything = {"log_dirs": 2, "disk_mb": 64, "kafka": OLDER_KAFKA_VERSION}
     spec = load_spec("three-mtls").model_copy(update=everything)
-    return ProcessCluster(spec, supervisor=nothing, jvm=nothing, subnet=subnet, log_folder=Path())
+    if backend == "process":
+        return ProcessCluster(spec, supervisor=nothing, jvm=nothing, subnet=subnet, log_folder=Path())
+    if backend == "docker":
+        from kafkaos.backends.docker_cluster import DockerCluster
+
+        return DockerCluster(
+            spec, client=nothing, image=nothing, supervisor=nothing, subnet=subnet, log_folder=Path()
+        )
+    external = object.__new__(ExternalCluster)  # to make one is to reach it
+    external._spec, external._nodes = spec, kraft.plan_nodes(spec, subnet)
+    return external
 
 
 def _guarantees() -> Rows:

@@ -63,3 +63,17 @@ def test_every_fault_tells_whether_it_is_available(capsys: pytest.CaptureFixture
     assert rows["kill"]["available"] is True
     assert all(row["available"] == (row["reason"] is None) for row in rows.values())
     assert {"name", "family", "available", "reason"} <= set(rows["kill"])
+
+
+@pytest.mark.parametrize(
+    ("backend", "has", "lacks"), [("docker", "isolate", "clock-jump"), ("external", "kill-client", "isolate")]
+)
+def test_the_faults_of_each_backend_are_told(
+    backend: str, has: str, lacks: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Asked of a backend, the list has its faults, and for each other one the reason."""
+    assert execute(["list", "faults", "--backend", backend, "--json"]) == EXIT_HELD
+    rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
+    assert rows[has]["available"] is True
+    assert "this backend cannot" in rows[lacks]["reason"]
+    assert execute(["list", "faults", "--backend", "dokcer"]) == EXIT_WRONG_USE
