@@ -15,7 +15,7 @@ WAIT_S = 60
 
 
 @pytest.mark.scenario("A1")
-@pytest.mark.kafka_cluster("single", "single-mtls")
+@pytest.mark.kafka_cluster("single", "single-mtls", only="it is about a cluster of one broker")
 def test_one_broker_leads_every_partition_and_refuses_a_second_replica(kafka_cluster, chaos):
     """One broker (node 1) is leader, only replica and controller; a replication factor of 3 is refused."""
     assert [node.id for node in kafka_cluster.nodes] == [1]
@@ -35,7 +35,7 @@ def test_one_broker_leads_every_partition_and_refuses_a_second_replica(kafka_clu
 
 
 @pytest.mark.scenario("A1")
-@pytest.mark.kafka_cluster("three", "three-mtls")
+@pytest.mark.kafka_cluster("three", "three-mtls", brokers=3)
 def test_three_brokers_lead_one_partition_of_library_events_each_and_hold_all(kafka_cluster, chaos):
     """Brokers 1-3: of 3 partitions with replication factor 3 each leads one, and all records are on all disks."""
     assert [node.id for node in kafka_cluster.nodes if node.is_broker] == [1, 2, 3]
@@ -60,7 +60,7 @@ def test_three_brokers_lead_one_partition_of_library_events_each_and_hold_all(ka
 
 
 @pytest.mark.scenario("A1")
-@pytest.mark.kafka_cluster("zookeeper")
+@pytest.mark.kafka_cluster("zookeeper", only="it is about a cluster with a ZooKeeper")
 def test_three_brokers_with_a_zookeeper_elect_another_controller_when_theirs_is_killed(kafka_cluster, chaos):
     """Kafka 3.9 with a ZooKeeper: a broker is the controller; killed, another becomes it, and nothing is lost."""
     assert [node.role for node in kafka_cluster.nodes] == ["broker", "broker", "broker", "zookeeper"]

@@ -30,7 +30,9 @@ def test_records_that_were_consumed_and_committed_stay_in_the_log(kafka_cluster,
 
 
 @pytest.mark.scenario("A6")
-@pytest.mark.kafka_cluster("clusters/tidy.toml")
+@pytest.mark.kafka_cluster(
+    "clusters/tidy.toml", only="it needs a broker that looks often for what it may delete"
+)
 def test_retention_deletes_whole_segments_and_a_lost_position_follows_auto_offset_reset(kafka_cluster, chaos):
     """`retention.bytes`: the earliest offset moves from segment to segment, never into one.
 
@@ -85,7 +87,9 @@ def test_retention_deletes_whole_segments_and_a_lost_position_follows_auto_offse
 
 
 @pytest.mark.scenario("A6")
-@pytest.mark.kafka_cluster("clusters/tidy.toml")
+@pytest.mark.kafka_cluster(
+    "clusters/tidy.toml", only="it needs a broker that looks often for what it may delete"
+)
 def test_compaction_keeps_the_last_value_of_each_key_and_a_tombstone_removes_the_key(kafka_cluster):
     """Of 50 values a key only the last stays, at its offset; of a key with a tombstone nothing, the tombstone too."""
     topic = kafka_cluster.create_topic(

@@ -29,7 +29,7 @@ SAFE = (
 
 
 @pytest.mark.scenario("A7")
-@pytest.mark.kafka_cluster("three", "three-mtls")
+@pytest.mark.kafka_cluster("three", "three-mtls", brokers=3)
 def test_a_killed_leader_is_replaced_out_of_the_isr_and_rejoins_it(kafka_cluster, chaos):
     """Leader killed: a replica in sync leads, clients go on; the broker comes back into the ISR as a follower."""
     topic = kafka_cluster.create_topic("orders", partitions=3)
@@ -55,7 +55,7 @@ def test_a_killed_leader_is_replaced_out_of_the_isr_and_rejoins_it(kafka_cluster
 
 
 @pytest.mark.scenario("A7")
-@pytest.mark.kafka_cluster("three")
+@pytest.mark.kafka_cluster("three", brokers=3)
 def test_what_a_dead_leader_had_is_read_from_the_replicas(kafka_cluster, chaos):
     """Records that were written through a broker are all read by a new reader while that broker is dead."""
     topic = kafka_cluster.create_topic("archive")
@@ -70,7 +70,7 @@ def test_what_a_dead_leader_had_is_read_from_the_replicas(kafka_cluster, chaos):
 
 
 @pytest.mark.scenario("A7")
-@pytest.mark.kafka_cluster("three-combined")
+@pytest.mark.kafka_cluster("three-combined", only="it needs more than one controller")
 def test_a_killed_controller_is_replaced_and_the_cluster_can_be_administered(kafka_cluster, chaos):
     """Controller killed: another of the quorum takes over; topics can be created and traffic goes on meanwhile."""
     topic = kafka_cluster.create_topic("orders", partitions=3)
@@ -91,7 +91,7 @@ def test_a_killed_controller_is_replaced_and_the_cluster_can_be_administered(kaf
 
 
 @pytest.mark.scenario("A7")
-@pytest.mark.kafka_cluster("three")
+@pytest.mark.kafka_cluster("three", brokers=3)
 def test_a_killed_coordinator_is_replaced_and_the_group_goes_on_with_its_offsets(kafka_cluster, chaos):
     """Coordinator killed: another broker takes the group over, commits are confirmed again, nothing is skipped."""
     topic = kafka_cluster.create_topic("orders", partitions=3)

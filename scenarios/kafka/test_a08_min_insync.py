@@ -24,7 +24,7 @@ REFUSED = {KafkaError.NOT_ENOUGH_REPLICAS, KafkaError.NOT_ENOUGH_REPLICAS_AFTER_
 
 
 @pytest.mark.scenario("A8")
-@pytest.mark.kafka_cluster("three", "three-mtls")
+@pytest.mark.kafka_cluster("three", "three-mtls", brokers=3)
 def test_below_min_insync_replicas_sends_are_refused_and_the_same_producer_goes_on_after(
     kafka_cluster, chaos
 ):
@@ -70,7 +70,7 @@ def test_below_min_insync_replicas_sends_are_refused_and_the_same_producer_goes_
 
 
 @pytest.mark.scenario("A8")
-@pytest.mark.kafka_cluster("three")
+@pytest.mark.kafka_cluster("three", brokers=3)
 def test_what_acks_1_writes_below_min_insync_replicas_is_not_readable_until_a_replica_is_back(
     kafka_cluster, chaos
 ):

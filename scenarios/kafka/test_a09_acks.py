@@ -17,7 +17,7 @@ LEADER, FOLLOWERS = 1, (2, 3)
 
 
 @pytest.mark.scenario("A9")
-@pytest.mark.kafka_cluster("clusters/patient.toml")
+@pytest.mark.kafka_cluster("clusters/patient.toml", only="it needs brokers that give a silent one up late")
 def test_acks_all_loses_nothing_with_its_leader_acks_1_what_only_the_leader_had_and_acks_0_never_knows(
     kafka_cluster, chaos, record_property
 ):

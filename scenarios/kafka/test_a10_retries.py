@@ -35,7 +35,7 @@ class Attempts:
 
 
 @pytest.mark.scenario("A10")
-@pytest.mark.kafka_cluster("three")
+@pytest.mark.kafka_cluster("three", brokers=3)
 def test_attempts_are_made_spaced_and_bounded_by_number_and_by_time(kafka_cluster, chaos, record_property):
     """A refusal that may pass is tried again `retries` times, `retry.backoff.ms` apart, until the time limit at most.
 

@@ -19,7 +19,7 @@ BROKER_NOT_VERIFIED = r"certificate verify failed"
 
 
 @pytest.mark.scenario("A13")
-@pytest.mark.kafka_cluster("single-tls", "single-mtls")
+@pytest.mark.kafka_cluster("single-tls", "single-mtls", only="it is about these TLS profiles")
 def test_a_client_that_trusts_the_authority_is_served(kafka_cluster, chaos):
     """One-way and mutual TLS: records of a client with the right material are acknowledged and read."""
     topic = kafka_cluster.create_topic("private")
@@ -31,7 +31,7 @@ def test_a_client_that_trusts_the_authority_is_served(kafka_cluster, chaos):
 
 
 @pytest.mark.scenario("A13")
-@pytest.mark.kafka_cluster("single-tls", "single-mtls")
+@pytest.mark.kafka_cluster("single-tls", "single-mtls", only="it is about these TLS profiles")
 def test_plaintext_and_an_unknown_authority_are_refused(kafka_cluster, tmp_path):
     """A plaintext client is cut off; a client that trusts another authority itself refuses the broker."""
     log = kafka_cluster.log_path(1)
@@ -52,14 +52,14 @@ def test_plaintext_and_an_unknown_authority_are_refused(kafka_cluster, tmp_path)
 
 
 @pytest.mark.scenario("A13")
-@pytest.mark.kafka_cluster("single-tls")
+@pytest.mark.kafka_cluster("single-tls", only="it is about these TLS profiles")
 def test_one_way_tls_serves_a_client_without_a_certificate(kafka_cluster):
     """One-way TLS: only the broker shows a certificate (the control of the next test)."""
     assert_served(kafka_cluster, kafka_cluster.tls.client("client").librdkafka(certificate=False))
 
 
 @pytest.mark.scenario("A13")
-@pytest.mark.kafka_cluster("single-mtls")
+@pytest.mark.kafka_cluster("single-mtls", only="it is about these TLS profiles")
 def test_mutual_tls_refuses_a_missing_an_expired_and_a_foreign_client_certificate(kafka_cluster):
     """Mutual TLS: the broker ends the handshake with the alert for no certificate, or for one that it does not accept.
 
@@ -81,7 +81,12 @@ def test_mutual_tls_refuses_a_missing_an_expired_and_a_foreign_client_certificat
 
 
 @pytest.mark.scenario("A13")
-@pytest.mark.kafka_cluster("clusters/expired.toml", "clusters/wrong-host.toml", "clusters/unknown-ca.toml")
+@pytest.mark.kafka_cluster(
+    "clusters/expired.toml",
+    "clusters/wrong-host.toml",
+    "clusters/unknown-ca.toml",
+    only="it is about these TLS profiles",
+)
 def test_a_broker_with_a_bad_certificate_is_refused_for_its_defect(kafka_cluster):
     """An expired certificate, one for another host, one of a foreign authority: clients refuse each, for that reason.
 

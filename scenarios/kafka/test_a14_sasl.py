@@ -18,7 +18,9 @@ WRONG_LOGIN = r"_AUTHENTICATION: .*SASL authentication error: Authentication fai
 
 
 @pytest.mark.scenario("A14")
-@pytest.mark.kafka_cluster("single-scram", "three-scram")
+@pytest.mark.kafka_cluster(
+    "single-scram", "three-scram", only="it is about clients that log in with a password"
+)
 def test_clients_log_in_and_their_password_is_in_no_log_and_no_recording(kafka_cluster, chaos):
     """Over SASL_SSL records arrive, over a leader's death too; the password is in no log and in no recording.
 
@@ -48,7 +50,9 @@ def test_clients_log_in_and_their_password_is_in_no_log_and_no_recording(kafka_c
 
 
 @pytest.mark.scenario("A14")
-@pytest.mark.kafka_cluster("single-scram", "three-scram")
+@pytest.mark.kafka_cluster(
+    "single-scram", "three-scram", only="it is about clients that log in with a password"
+)
 def test_a_wrong_password_and_an_unknown_user_are_refused(kafka_cluster):
     """A wrong password, an unknown user, a weaker mechanism, TLS with no login, and plaintext: each is refused."""
     right = _secure(kafka_cluster)
@@ -63,7 +67,7 @@ def test_a_wrong_password_and_an_unknown_user_are_refused(kafka_cluster):
 
 
 @pytest.mark.scenario("A14")
-@pytest.mark.kafka_cluster("single-scram")
+@pytest.mark.kafka_cluster("single-scram", only="it is about clients that log in with a password")
 def test_after_a_change_of_password_the_old_one_is_refused(kafka_cluster, chaos):
     """A user's password changes under load: who is connected goes on, the old password opens nothing any more."""
     kafka_cluster.set_password("billing", random_password())

@@ -30,7 +30,7 @@ BOUNCES = 3
 
 
 @pytest.mark.scenario("faults-leadership", "A10")
-@pytest.mark.kafka_cluster("three")
+@pytest.mark.kafka_cluster("three", brokers=3)
 def test_five_requests_in_flight_stay_in_order_while_the_leader_bounces(kafka_cluster, chaos):
     """An idempotent producer with 5 requests in flight loses, doubles and swaps nothing while leaders are elected."""
     topic = kafka_cluster.create_topic("orders", config=MIN_ISR_2)
@@ -45,7 +45,7 @@ def test_five_requests_in_flight_stay_in_order_while_the_leader_bounces(kafka_cl
 
 
 @pytest.mark.scenario("faults-leadership")
-@pytest.mark.kafka_cluster("three")
+@pytest.mark.kafka_cluster("three", brokers=3)
 def test_a_partition_moves_to_another_broker_under_load(kafka_cluster, chaos):
     """A partition with two replicas is reassigned, there and back, while clients write and read: nothing is lost."""
     topic = kafka_cluster.create_topic("moving", replicas=(1, 2))
@@ -62,7 +62,7 @@ def test_a_partition_moves_to_another_broker_under_load(kafka_cluster, chaos):
 
 
 @pytest.mark.scenario("faults-leadership")
-@pytest.mark.kafka_cluster("three")
+@pytest.mark.kafka_cluster("three", brokers=3)
 def test_the_isr_shrinks_without_a_silent_follower_and_expands_when_it_is_back(kafka_cluster, chaos):
     """A follower that fetches no more leaves the ISR, acknowledged records go on with two, and it catches up after."""
     topic = kafka_cluster.create_topic("orders", config=MIN_ISR_2)
@@ -78,7 +78,7 @@ def test_the_isr_shrinks_without_a_silent_follower_and_expands_when_it_is_back(k
 
 
 @pytest.mark.scenario("faults-leadership", "A7")
-@pytest.mark.kafka_cluster("three")
+@pytest.mark.kafka_cluster("three", brokers=3)
 def test_a_leader_that_was_frozen_comes_back_as_a_follower(kafka_cluster, chaos):
     """A leader frozen past its session wakes up with an old epoch and follows: no record is doubled or replaced."""
     topic = kafka_cluster.create_topic("orders", config=MIN_ISR_2)
@@ -96,7 +96,7 @@ def test_a_leader_that_was_frozen_comes_back_as_a_follower(kafka_cluster, chaos)
 
 
 @pytest.mark.scenario("faults-leadership")
-@pytest.mark.kafka_cluster("three")
+@pytest.mark.kafka_cluster("three", brokers=3)
 def test_a_rolling_restart_is_not_noticed_by_the_clients(kafka_cluster, chaos):
     """Every broker is restarted in turn under load: clients go on, and nothing is lost, doubled or swapped."""
     topic = kafka_cluster.create_topic("orders", partitions=3, config=MIN_ISR_2)
@@ -111,7 +111,7 @@ def test_a_rolling_restart_is_not_noticed_by_the_clients(kafka_cluster, chaos):
 
 
 @pytest.mark.scenario("faults-leadership", "A11")
-@pytest.mark.kafka_cluster("three")
+@pytest.mark.kafka_cluster("three", brokers=3)
 def test_after_a_cold_start_of_all_nodes_the_same_clients_go_on(kafka_cluster, chaos):
     """All nodes killed: sends that time out are unknown; cold-started, the same clients go on and nothing is lost."""
     topic = kafka_cluster.create_topic("orders", config=MIN_ISR_2)

@@ -23,7 +23,7 @@ WINDOW_S = 10
 
 
 @pytest.mark.scenario("faults-limits")
-@pytest.mark.kafka_cluster("three")
+@pytest.mark.kafka_cluster("three", brokers=3)
 def test_a_quota_holds_its_band_during_a_rolling_restart(kafka_cluster, chaos):
     """A producer that wants 40 times its quota gets no more and not much less, while every broker restarts."""
     topic = kafka_cluster.create_topic("narrow", config={"min.insync.replicas": "2"})

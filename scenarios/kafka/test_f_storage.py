@@ -24,7 +24,7 @@ needs_small_disks = pytest.mark.skipif(unable_to_mount() is not None, reason=str
 
 @needs_small_disks
 @pytest.mark.scenario("faults-storage")
-@pytest.mark.kafka_cluster("clusters/small-disks.toml")
+@pytest.mark.kafka_cluster("clusters/small-disks.toml", only="it needs small disks")
 def test_a_leader_without_space_gives_up_and_comes_back_when_there_is_some(kafka_cluster, chaos):
     """A real ENOSPC on the leader's disk: it ends, another leads, and with space again it catches up."""
     topic = kafka_cluster.create_topic("orders", config=MIN_ISR_2)
@@ -39,7 +39,7 @@ def test_a_leader_without_space_gives_up_and_comes_back_when_there_is_some(kafka
 
 @needs_small_disks
 @pytest.mark.scenario("faults-storage")
-@pytest.mark.kafka_cluster("clusters/small-disks.toml")
+@pytest.mark.kafka_cluster("clusters/small-disks.toml", only="it needs small disks")
 def test_a_broker_outlives_one_of_its_two_log_directories(kafka_cluster, chaos):
     """One of two log directories fails: the broker goes on with the other one, and its partitions are led elsewhere."""
     topic = kafka_cluster.create_topic("orders", partitions=4, config=MIN_ISR_2)
@@ -55,7 +55,7 @@ def test_a_broker_outlives_one_of_its_two_log_directories(kafka_cluster, chaos):
 
 
 @pytest.mark.scenario("faults-storage")
-@pytest.mark.kafka_cluster("three")
+@pytest.mark.kafka_cluster("three", brokers=3)
 @pytest.mark.parametrize("damage", [TruncateTail, FlipBit])
 def test_a_damaged_tail_is_cut_off_and_copied_anew(kafka_cluster, chaos, damage):
     """A replica's last batch is torn, or has a flipped bit: recovery cuts it off, and replication brings it back."""
@@ -73,7 +73,7 @@ def test_a_damaged_tail_is_cut_off_and_copied_anew(kafka_cluster, chaos, damage)
 @pytest.mark.kafka_cluster("single")
 def test_a_torn_tail_of_the_only_replica_is_a_loss_that_is_told(kafka_cluster, chaos):
     """With one replica the torn batch was acknowledged and is gone: the run says so, with the records."""
-    topic = kafka_cluster.create_topic("orders")
+    topic = kafka_cluster.create_topic("orders", replicas=[1])
     producer = chaos.producer(topic, count=300, rate=500)
     producer.wait_acknowledged(300, timeout_s=WAIT_S)
     with chaos.fault(TruncateTail(leader(topic), topic)):

@@ -19,7 +19,7 @@ SAFE = (no_acknowledged_loss, no_duplicates, no_phantom, offsets_agree, producer
 
 
 @pytest.mark.scenario("faults-tls", "A13")
-@pytest.mark.kafka_cluster("single-mtls")
+@pytest.mark.kafka_cluster("single-mtls", only="it is about certificates on both sides")
 @pytest.mark.parametrize("fault", [ExpiredCertificate, RevokedTrust])
 def test_a_certificate_gone_bad_keeps_new_clients_out_until_it_is_mended(kafka_cluster, chaos, fault):
     """Whoever is connected goes on, who comes new is refused, and is served when it is mended, without a restart."""
@@ -37,7 +37,7 @@ def test_a_certificate_gone_bad_keeps_new_clients_out_until_it_is_mended(kafka_c
 
 
 @pytest.mark.scenario("faults-tls", "A13")
-@pytest.mark.kafka_cluster("three-mtls")
+@pytest.mark.kafka_cluster("three-mtls", only="it is about certificates on both sides")
 def test_all_certificates_are_rotated_under_load_and_nothing_is_lost(kafka_cluster, chaos):
     """New keys for every broker, then for the clients, who restart one after the other: not one record is lost."""
     topic = kafka_cluster.create_topic("private", partitions=3, config={"min.insync.replicas": "2"})

@@ -17,7 +17,7 @@ WAIT_S = 60
 
 
 @pytest.mark.scenario("faults-upgrade")
-@pytest.mark.kafka_cluster("clusters/older.toml")
+@pytest.mark.kafka_cluster("clusters/older.toml", only="it needs an older Kafka to begin with")
 def test_a_rolling_upgrade_under_load_loses_nothing(kafka_cluster, chaos):
     """Controller and brokers go from Kafka 4.2 to 4.3 one by one, metadata.version last: clients go on meanwhile."""
     topic = kafka_cluster.create_topic("orders", partitions=3, config={"min.insync.replicas": "2"})

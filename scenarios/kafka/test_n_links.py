@@ -36,7 +36,7 @@ def traffic(chaos, topic, **settings):
 
 
 @pytest.mark.scenario("N1")
-@pytest.mark.kafka_cluster("three")
+@pytest.mark.kafka_cluster("three", brokers=3)
 def test_a_follower_that_hears_nothing_leaves_the_isr_and_writing_goes_on(kafka_cluster, chaos):
     """Cut one way: a follower that gets nothing from its leader leaves the ISR, acks=all goes on, and it comes back."""
     topic = kafka_cluster.create_topic("orders", config=TWO_IN_SYNC)
@@ -54,7 +54,7 @@ def test_a_follower_that_hears_nothing_leaves_the_isr_and_writing_goes_on(kafka_
 
 
 @pytest.mark.scenario("N2")
-@pytest.mark.kafka_cluster("three-mtls")
+@pytest.mark.kafka_cluster("three-mtls", brokers=3)
 def test_a_leader_on_the_wrong_side_is_replaced_and_acknowledges_nothing_that_is_lost(kafka_cluster, chaos):
     """Leader isolated from the majority: a replica beyond leads; the old one, still reached by clients, loses nothing.
 
@@ -77,7 +77,7 @@ def test_a_leader_on_the_wrong_side_is_replaced_and_acknowledges_nothing_that_is
 
 
 @pytest.mark.scenario("N3")
-@pytest.mark.kafka_cluster("three")
+@pytest.mark.kafka_cluster("three", brokers=3)
 def test_a_group_moves_away_from_a_coordinator_that_is_isolated(kafka_cluster, chaos):
     """Coordinator isolated from all: another takes the group over with its offsets; reading and committing go on."""
     group = "billing"
@@ -98,7 +98,7 @@ def test_a_group_moves_away_from_a_coordinator_that_is_isolated(kafka_cluster, c
 
 
 @pytest.mark.scenario("N4")
-@pytest.mark.kafka_cluster("three")
+@pytest.mark.kafka_cluster("three", brokers=3)
 def test_what_a_silent_broker_never_answered_is_unknown_and_not_lost_or_doubled(kafka_cluster, chaos):
     """Half-open: the leader's clients connect and hear nothing, sends time out as unknown, none is lost or doubled.
 
@@ -115,7 +115,7 @@ def test_what_a_silent_broker_never_answered_is_unknown_and_not_lost_or_doubled(
 
 
 @pytest.mark.scenario("N5")
-@pytest.mark.kafka_cluster("three")
+@pytest.mark.kafka_cluster("three", brokers=3)
 def test_slow_and_narrow_links_break_nothing(kafka_cluster, chaos):
     """100 ms of delay with jitter on all of the leader's links and 4 Mbit/s to its clients: all guarantees hold."""
     topic = kafka_cluster.create_topic("orders", config=TWO_IN_SYNC)
@@ -128,7 +128,7 @@ def test_slow_and_narrow_links_break_nothing(kafka_cluster, chaos):
 
 
 @pytest.mark.scenario("N6")
-@pytest.mark.kafka_cluster("three")
+@pytest.mark.kafka_cluster("three", brokers=3)
 @pytest.mark.parametrize("direction", ["from", "both"])
 def test_clients_that_are_cut_off_lose_and_double_nothing(kafka_cluster, chaos, direction):
     """Clients cut off from the leader, its answers alone or both ways: what is sent again after it is there once."""
@@ -144,7 +144,7 @@ def test_clients_that_are_cut_off_lose_and_double_nothing(kafka_cluster, chaos, 
 
 
 @pytest.mark.scenario("N7")
-@pytest.mark.kafka_cluster("three-combined")
+@pytest.mark.kafka_cluster("three-combined", only="it needs more than one controller")
 def test_a_one_way_ring_of_controllers_and_brokers_loses_nothing(kafka_cluster, chaos):
     """Every node hears one other only, so that no two see the same majority: acknowledged is what survives it."""
     topic = kafka_cluster.create_topic("orders", partitions=3, config=TWO_IN_SYNC)

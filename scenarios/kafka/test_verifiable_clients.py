@@ -45,7 +45,7 @@ def command(cluster, tool, *arguments):
 
 
 @pytest.mark.scenario("A7")
-@pytest.mark.kafka_cluster("three", "three-mtls")
+@pytest.mark.kafka_cluster("three", "three-mtls", brokers=3)
 def test_verifiable_clients_of_kafka_survive_the_kill_of_a_leader_and_their_own(kafka_cluster, chaos):
     """Java's verifiable producer and consumer lose nothing when the leader is killed, and then each of them."""
     topic = kafka_cluster.create_topic("orders", partitions=3, config={"min.insync.replicas": "2"})

@@ -47,6 +47,26 @@ def test_unknown(kafka_cluster, chaos):
     chaos.verify(recovered(within="5s"))
 """
 
+ELSEWHERE = """
+import pytest
+
+@pytest.mark.kafka_cluster("three", brokers=3)
+def test_many(kafka_cluster):
+    pass
+
+@pytest.mark.kafka_cluster("three-scram", only="it is about passwords")
+def test_special(kafka_cluster):
+    pass
+
+@pytest.mark.kafka_cluster("three")
+def test_anywhere(kafka_cluster):
+    assert len(kafka_cluster.brokers) == 1
+
+@pytest.mark.kafka_cluster("single", brokers=3, only="its own cluster is always right")
+def test_at_home(kafka_cluster):
+    pass
+"""
+
 
 def run(folder: Path, source: str, *options: str) -> subprocess.CompletedProcess[str]:
     """pytest in a folder that holds one test file and nothing else."""
@@ -107,3 +127,12 @@ def test_a_run_without_kafka_pays_nothing(tmp_path: Path) -> None:
     result = run(tmp_path, source)
     assert result.returncode == 0, result.stdout
     assert not (tmp_path / "reports").exists()
+
+
+def test_on_another_cluster_what_cannot_be_told_there_is_skipped_with_the_reason(tmp_path: Path) -> None:
+    """`--kafka-cluster`: `brokers` and `only` of the marker skip a test there, and nothing else is skipped."""
+    result = run(tmp_path, ELSEWHERE, "-rs", "--kafka-cluster", "single")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "2 passed, 2 skipped" in result.stdout
+    assert "it needs 3 brokers, and single has 1" in result.stdout
+    assert "not on single: it is about passwords (three-scram)" in result.stdout

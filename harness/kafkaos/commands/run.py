@@ -35,7 +35,9 @@ def run(  # noqa: PLR0917 (typer passes all by keyword)
     cluster: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="Run on this cluster (name or .toml file) instead of the scenario's."
+            metavar="NAME",
+            help="Run on this cluster (name or .toml file) instead of the scenario's; what cannot be run there is "
+            "skipped with the reason.",
         ),
     ] = None,
     seed: Annotated[

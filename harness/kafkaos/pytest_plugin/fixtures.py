@@ -15,7 +15,7 @@ import pytest
 
 from kafkaos.errors import NotAvailable, WrongUse
 from kafkaos.pytest_plugin.outcomes import COURSE
-from kafkaos.pytest_plugin.selection import DEFAULT_CLUSTER
+from kafkaos.pytest_plugin.selection import DEFAULT_CLUSTER, skip_elsewhere
 from kafkaos.pytest_plugin.session import SETTINGS, Session
 
 if TYPE_CHECKING:
@@ -55,15 +55,24 @@ def kafka_cluster_spec(request: pytest.FixtureRequest, kafkaos_session: Session)
 
 
 @pytest.fixture
-def kafka_cluster(kafka_cluster_spec: ClusterSpec, kafkaos_session: Session) -> Iterator[Running]:
+def kafka_cluster(
+    request: pytest.FixtureRequest, kafka_cluster_spec: ClusterSpec, kafkaos_session: Session
+) -> Iterator[Running]:
     """A running, healthy cluster, empty of other tests' topics; shared with other tests of the same specification."""
     pool = kafkaos_session.pool
+    external = kafkaos_session.backend == "external"
+    if not external:
+        skip_elsewhere(request.node, kafka_cluster_spec)
     try:
         cluster = pool.take(kafka_cluster_spec)
     except NotAvailable as error:
         pytest.skip(str(error))
-    yield cluster
-    pool.give_back(cluster)
+    try:
+        if external:  # how many brokers it has is known now
+            skip_elsewhere(request.node, cluster.spec)
+        yield cluster
+    finally:
+        pool.give_back(cluster)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -88,7 +88,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
-        "markers", "kafka_cluster(*names): run the test on each of these clusters, by name or .toml file"
+        "markers",
+        "kafka_cluster(*names, brokers=1, only=None): run the test on each of these clusters, by name or .toml file. "
+        "On one that is asked for instead it is skipped if that has fewer brokers, or if `only` says what is "
+        "special about its own",
     )
     config.addinivalue_line(
         "markers", "scenario(*ids): the rows of the catalogue of systems that the test verifies"

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from kafkaos.pytest_plugin.session import SETTINGS
 from kafkaos.reporting.results import TIME_IS_UP
+
+if TYPE_CHECKING:
+    from kafkaos.spec import ClusterSpec
 
 DEFAULT_CLUSTER = "single"
 
@@ -60,3 +63,14 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
 def params(item: pytest.Item) -> dict[str, Any]:
     callspec = getattr(item, "callspec", None)
     return dict(callspec.params) if callspec else {}
+
+
+def skip_elsewhere(item: pytest.Item, spec: ClusterSpec) -> None:
+    """Skip what cannot be told on another cluster than the marked ones, by the marker's `brokers` and `only`."""
+    marker = item.get_closest_marker("kafka_cluster")
+    if marker is None or params(item).get("kafka_cluster") in marker.args:
+        return
+    if only := marker.kwargs.get("only"):
+        pytest.skip(f"not on {spec.name}: {only} ({', '.join(marker.args)})")
+    if spec.brokers < (needed := marker.kwargs.get("brokers", 1)):
+        pytest.skip(f"it needs {needed} brokers, and {spec.name} has {spec.brokers}")
