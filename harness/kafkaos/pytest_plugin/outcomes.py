@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from kafkaos.errors import EXIT_BROKE, EXIT_HELD, EXIT_UNKNOWN, KafkaosError
-from kafkaos.pytest_plugin.reproduce import reproduce
+from kafkaos.pytest_plugin.reproduce import own_name, reproduce
 from kafkaos.pytest_plugin.selection import params
 from kafkaos.pytest_plugin.session import SETTINGS
 from kafkaos.reporting.terminal import OUTCOME_PROPERTY, RESULT_PROPERTY
@@ -70,7 +70,7 @@ def _tell_allure(item: pytest.Item, course: Course, run: Chaos) -> None:
         tell_allure(
             run.folder,
             title=f"{course.title or item.name} [{course.cluster}]",
-            scenario=getattr(item, "originalname", item.name).removeprefix("test_"),
+            scenario=own_name(item),
             rows=course.rows,
             severity=None if marked else severity_of(run.folder),
         )

@@ -1,9 +1,11 @@
-"""The one command that shows a test again."""
+"""The one command that shows a test again, by the tool that ran it."""
 
 from __future__ import annotations
 
 import os
 import shlex
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,37 +14,56 @@ from kafkaos.pytest_plugin.session import Session
 
 
 def reproduce(item: pytest.Item, session: Session) -> str:
-    """The one command that shows the test again, by the tool that ran it."""
-    seed = f"{session.seed}"
-    backend = "" if session.backend == "process" else f"backend {shlex.quote(session.backend)}"
-    java = f"java-home {shlex.quote(session.java_home)}" if session.java_home else ""
-    changes = [f"security {session.security}" if session.security else ""]
-    if session.image:
-        changes.append(f"image {shlex.quote(session.image)}")
-    if session.version:
-        changes.append(f"{'kafka' if session.by_command else 'version'} {session.version}")
-    cluster = session.cluster
+    """The same test with the same seed, on the same cluster of the same backend; a replay is replayed again."""
     if session.replay is not None:
         return f"kafkaos replay {shlex.quote(str(session.replay))}"
     if session.by_command:
-        name = (
-            str(session.plan)
-            if session.plan
-            else getattr(item, "originalname", item.name).removeprefix("test_")
-        )
-        marker = item.get_closest_marker("kafka_cluster")
-        asked = str(params(item).get("kafka_cluster", ""))
-        if not cluster and marker and len(marker.args) > 1 and not asked.endswith(".toml"):
-            cluster = asked
-        words = [
-            f"seed {seed}",
-            f"cluster {shlex.quote(cluster)}" if cluster else "",
-            *changes,
-            backend,
-            java,
-        ]
-        return f"kafkaos run {name}" + "".join(f" --{word}" for word in words if word)
+        name = str(session.plan) if session.plan else own_name(item)
+        given = {
+            "seed": session.seed,
+            "cluster": session.cluster or (None if session.bootstrap else _one_of_several(item)),
+            **_changes(session),
+            "kafka": session.version,
+        }
+        return f"kafkaos run {shlex.quote(name)}{_options('--', given)}"
     where = os.path.relpath(item.config.rootpath, item.config.invocation_params.dir)
     node = item.nodeid if where == "." else f"{where}/{item.nodeid}"
-    words = [f"seed {seed}", f"cluster {shlex.quote(cluster)}" if cluster else "", *changes, backend, java]
-    return f"pytest {shlex.quote(node)}" + "".join(f" --kafka-{word}" for word in words if word)
+    given = {
+        "seed": session.seed,
+        "cluster": session.cluster,
+        **_changes(session),
+        "version": session.version,
+        "plan": session.plan,
+    }
+    return f"pytest {shlex.quote(node)}{_options('--kafka-', given)}"
+
+
+def own_name(item: pytest.Item) -> str:
+    """The test's name, without its parameters and `test_`."""
+    return str(getattr(item, "originalname", item.name)).removeprefix("test_")
+
+
+def _changes(session: Session) -> dict[str, str | Path | None]:
+    """What both tools call the same. A cluster that was there already is named by its address alone."""
+    named = session.backend if session.backend == "docker" else None
+    return {
+        "security": session.security,
+        "image": session.image,
+        "backend": named,
+        "bootstrap": session.bootstrap,
+        "client-config": session.client_config,
+        "java-home": session.java_home,
+    }
+
+
+def _one_of_several(item: pytest.Item) -> str | None:
+    """The cluster of a test that is marked for several, by name: `kafkaos run` would run it on all of them."""
+    marker = item.get_closest_marker("kafka_cluster")
+    asked = str(params(item).get("kafka_cluster", ""))
+    return asked if marker and len(marker.args) > 1 and not asked.endswith(".toml") else None
+
+
+def _options(prefix: str, given: dict[str, Any]) -> str:
+    return "".join(
+        f" {prefix}{name} {shlex.quote(str(value))}" for name, value in given.items() if value is not None
+    )
