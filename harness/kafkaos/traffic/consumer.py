@@ -17,7 +17,7 @@ from kafkaos.history.recorder import Recorder
 from kafkaos.history.rows import FLAG_CORRUPT, NULL, Op
 from kafkaos.traffic.commits import Commits, generation
 from kafkaos.traffic.deliveries import as_rows, next_offsets, split
-from kafkaos.traffic.process import ClientProcess, run_client
+from kafkaos.traffic.process import ClientProcess, recorder_of, run_client
 from kafkaos.traffic.settings import ConsumerSettings
 from kafkaos.traffic.status import Control, State, Word
 
@@ -190,15 +190,7 @@ class RecordingConsumer:
 
 def consume(settings: ConsumerSettings, client: ClientProcess) -> None:
     """Record what a consumer reads until it is told to stop."""
-    with Recorder(
-        settings.segment_path,
-        client=settings.client,
-        incarnation=settings.incarnation,
-        role="consumer",
-        run=settings.run,
-        group=settings.group,
-        isolation=settings.isolation,
-    ) as recorder:
+    with recorder_of(settings, "consumer", group=settings.group, isolation=settings.isolation) as recorder:
         RecordingConsumer(settings, recorder, client).run()
 
 

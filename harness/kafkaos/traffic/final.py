@@ -15,11 +15,11 @@ from typing import Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from kafkaos.history.recorder import Recorder
+from kafkaos.history.recorder import Isolation, Recorder
 from kafkaos.history.rows import FLAG_COMMITTED, NULL, Op, Outcome
 from kafkaos.traffic.deliveries import as_rows, next_offsets, split
-from kafkaos.traffic.process import ClientProcess, run_client
-from kafkaos.traffic.settings import FinalSettings, Isolation
+from kafkaos.traffic.process import ClientProcess, recorder_of, run_client
+from kafkaos.traffic.settings import FinalSettings
 from kafkaos.traffic.status import State, Word
 
 _BATCH_RECORDS: Final = 10_000
@@ -40,13 +40,7 @@ class Bounds:
 def read_final(settings: FinalSettings, client: ClientProcess) -> None:
     """Write the final truth of all topics within the deadline; what was not reached is told by the rows."""
     deadline_s = time.monotonic() + settings.deadline_s
-    with Recorder(
-        settings.segment_path,
-        client=settings.client,
-        incarnation=settings.incarnation,
-        role="final",
-        run=settings.run,
-    ) as recorder:
+    with recorder_of(settings, "final") as recorder:
         client.state(State.RUNNING)
         bounds: Bounds | None = None
         levels: tuple[Isolation, ...] = ("uncommitted", "committed")

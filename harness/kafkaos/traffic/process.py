@@ -17,6 +17,7 @@ from typing import TypeVar
 from confluent_kafka import KafkaError, KafkaException
 
 from kafkaos.errors import EXIT_WRONG_USE, KafkaosError
+from kafkaos.history.recorder import Isolation, Recorder
 from kafkaos.traffic.settings import ClientSettings
 from kafkaos.traffic.status import Control, State, StatusPage, Word
 
@@ -78,6 +79,27 @@ class ClientProcess:
 
     def _on_terminate(self, _number: int, _frame: FrameType | None) -> None:
         self._terminated = True
+
+
+def recorder_of(
+    settings: ClientSettings,
+    role: str,
+    *,
+    group: str | None = None,
+    isolation: Isolation | None = None,
+    transactional_id: str | None = None,
+) -> Recorder:
+    """The recorder of this incarnation; WrongUse if its segment is there already."""
+    return Recorder(
+        settings.segment_path,
+        client=settings.client,
+        incarnation=settings.incarnation,
+        role=role,
+        run=settings.run,
+        group=group,
+        isolation=isolation,
+        transactional_id=transactional_id,
+    )
 
 
 def run_client(kind: type[S], body: Callable[[S, ClientProcess], None]) -> int:

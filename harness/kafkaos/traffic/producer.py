@@ -12,9 +12,8 @@ from typing import Final
 
 from confluent_kafka import KafkaException, Producer
 
-from kafkaos.history.recorder import Recorder
 from kafkaos.traffic.pace import Pace
-from kafkaos.traffic.process import ClientProcess, run_client
+from kafkaos.traffic.process import ClientProcess, recorder_of, run_client
 from kafkaos.traffic.sends import Sends
 from kafkaos.traffic.settings import ProducerSettings
 from kafkaos.traffic.status import Control, State
@@ -26,13 +25,7 @@ _METADATA_S: Final = 1.0
 
 def produce(settings: ProducerSettings, client: ClientProcess) -> None:
     """Send until told to stop, then wait for the answers, at most `flush_timeout_s`."""
-    with Recorder(
-        settings.segment_path,
-        client=settings.client,
-        incarnation=settings.incarnation,
-        role="producer",
-        run=settings.run,
-    ) as recorder:
+    with recorder_of(settings, "producer") as recorder:
         sends = Sends(settings, recorder, client)
         try:
             _loop(settings, client, sends)

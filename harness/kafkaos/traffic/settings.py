@@ -14,9 +14,9 @@ from typing import Any, Literal, Self
 
 from kafkaos.errors import WrongUse
 from kafkaos.history.payload import SIZE_MIN_BYTES
+from kafkaos.history.recorder import Isolation
 
 Acks = Literal["all", "1", "0"]
-Isolation = Literal["uncommitted", "committed"]
 CommitMode = Literal["batch", "record", "before", "auto", "never"]
 Config = dict[str, str | int | float | bool]
 

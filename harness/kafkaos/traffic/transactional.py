@@ -19,7 +19,7 @@ from kafkaos.history import payload
 from kafkaos.history.recorder import Recorder
 from kafkaos.history.rows import Op, Outcome
 from kafkaos.traffic.pace import Pace
-from kafkaos.traffic.process import ClientProcess, FatalClient, run_client
+from kafkaos.traffic.process import ClientProcess, FatalClient, recorder_of, run_client
 from kafkaos.traffic.producer import BLOCK_RECORDS, partition_counts
 from kafkaos.traffic.sends import Sends
 from kafkaos.traffic.settings import TransactionalSettings
@@ -147,14 +147,7 @@ class Transactions:
 
 def transact(settings: TransactionalSettings, client: ClientProcess) -> None:
     """Run transactions until told to stop."""
-    with Recorder(
-        settings.segment_path,
-        client=settings.client,
-        incarnation=settings.incarnation,
-        role="producer",
-        run=settings.run,
-        transactional_id=settings.transactional_id,
-    ) as recorder:
+    with recorder_of(settings, "producer", transactional_id=settings.transactional_id) as recorder:
         transactions = Transactions(settings, recorder, client)
         try:
             transactions.run()
