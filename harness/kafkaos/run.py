@@ -45,7 +45,7 @@ from kafkaos.history.recording import archive, write_meta
 from kafkaos.history.rows import Op, Outcome
 from kafkaos.traffic.bodies import Body, BodyIsolation, keep_bodies, read_bodies
 from kafkaos.traffic.catch_up import wait_caught_up
-from kafkaos.traffic.client import Spawner, Surroundings
+from kafkaos.traffic.child import Spawner, Surroundings
 from kafkaos.traffic.handles import ConsumerHandle, FinalHandle, ProducerHandle, TransactionalHandle
 from kafkaos.traffic.settings import ConsumerSettings, FinalSettings, ProducerSettings, TransactionalSettings
 from kafkaos.watch import Watch

@@ -73,7 +73,8 @@ from kafkaos.faults import (
     to_json,
 )
 from kafkaos.links.firewall import reason_why_not
-from kafkaos.traffic.client import ClientHandle, Surroundings
+from kafkaos.traffic.child import Surroundings
+from kafkaos.traffic.client import ClientHandle
 from kafkaos.traffic.handles import ConsumerHandle, ProducerHandle, TransactionalHandle
 from kafkaos.traffic.settings import ConsumerSettings, ProducerSettings, TransactionalSettings
 

@@ -14,7 +14,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from kafkaos.backends.processes import Supervisor
 from kafkaos.history.payload import foreign_value
 from kafkaos.history.reading import read_segments
-from kafkaos.traffic.client import Surroundings
+from kafkaos.traffic.child import Surroundings
 from kafkaos.traffic.handles import ConsumerHandle, FinalHandle, ProducerHandle, TransactionalHandle
 from kafkaos.traffic.process import EXIT_FATAL
 from kafkaos.traffic.settings import (

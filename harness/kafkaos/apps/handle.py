@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,13 +20,12 @@ from kafkaos.apps.rows import Incarnation
 from kafkaos.apps.truth import Truth
 from kafkaos.errors import SetupFailed, WaitExpired, WrongUse
 from kafkaos.history.recorder import Isolation
-from kafkaos.traffic.client import KILL_DEADLINE_S, Process, Surroundings
+from kafkaos.traffic.child import KILL_DEADLINE_S, Child, Seen, Surroundings
 
 READY_DEADLINE_S = 60.0
 STOP_GRACE_S = 20.0
 INCARNATION = "KAFKAOS_INCARNATION"
 """Environment variable: how many times the application was restarted."""
-_LOOK_EVERY_S = 0.01
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 Event = dict[str, Any]
@@ -62,14 +60,18 @@ class AppSettings:
             raise WrongUse(f"application {self.name!r} reads {self.reads} in no group: name the group too")
 
 
-class AppHandle:
+class AppHandle(Child):
     """One application over all its incarnations. Not thread-safe: one harness thread steers it."""
 
+    kind = "application"
+    whole_group = True
+    look_every_s = 0.01
+
     def __init__(self, settings: AppSettings, around: Surroundings, environment: Mapping[str, str]) -> None:
+        super().__init__()
         self.settings = settings
         self._around = around
         self._environment = environment
-        self._process: Process | None = None
         self._ended_by_us = False
         self.incarnations: list[Incarnation] = []
 
@@ -84,21 +86,6 @@ class AppHandle:
     def incarnation(self) -> int:
         """How many times it was restarted."""
         return max(len(self.incarnations) - 1, 0)
-
-    @property
-    def is_running(self) -> bool:
-        """Whether the process is there (it may be stopped by SIGSTOP)."""
-        return self._process is not None and self._process.poll() is None
-
-    @property
-    def pid(self) -> int | None:
-        """Of the present incarnation, also after its end; None before the first start."""
-        return None if self._process is None else self._process.pid
-
-    @property
-    def exit_status(self) -> int | None:
-        """Of the present incarnation, minus the signal that ended it; None while it runs."""
-        return None if self._process is None else self._process.poll()
 
     @property
     def crashed(self) -> bool:
@@ -126,7 +113,7 @@ class AppHandle:
     def start(self) -> None:
         """Start a new incarnation; it does not wait until it is ready. WrongUse if one runs."""
         if self.is_running:
-            raise WrongUse(f"application {self.name!r} runs already: use restart()")
+            raise WrongUse(f"{self._who} runs already: use restart()")
         self._read()
         number = len(self.incarnations)
         settings, self._ended_by_us = self.settings, False
@@ -135,7 +122,7 @@ class AppHandle:
                 number=number,
                 output=Output(
                     self._around.folder / "logs" / f"{self.name}-{number}.out",
-                    who=f"application {self.name!r} (incarnation {number})",
+                    who=f"{self._who} (incarnation {number})",
                 ),
                 clock=Clock.now(),
             )
@@ -154,20 +141,15 @@ class AppHandle:
 
         SetupFailed with the exit status and the last lines if it ends before, WaitExpired at the deadline.
         """
-        deadline_s = time.monotonic() + timeout_s
-        while True:
-            ended = not self.is_running  # looked at first: what it did before it ended counts
-            if self._is_ready():
-                return
-            if ended:
-                self._ended_by_us = True  # told here, once
-                raise SetupFailed(
-                    f"application {self.name!r} ended with status {self.exit_status} before it was ready; its last "
-                    f"lines:\n{self._last_lines()}"
-                )
-            if time.monotonic() >= deadline_s:
-                raise WaitExpired(self._told(f"was not ready within {timeout_s:g} s"))
-            time.sleep(_LOOK_EVERY_S)
+        seen = self._look(self._is_ready, timeout_s=timeout_s)
+        if seen is Seen.ENDED:
+            self._ended_by_us = True  # told here, once
+            raise SetupFailed(
+                f"{self._who} ended with status {self.exit_status} before it was ready; its last "
+                f"lines:\n{self._last_lines()}"
+            )
+        if seen is Seen.LATE:
+            raise WaitExpired(self._told(f"was not ready within {timeout_s:g} s"))
 
     def stop(self, *, grace_s: float = STOP_GRACE_S) -> int:
         """SIGTERM, and wait for the end; its exit status. One that runs on is killed, and WaitExpired raised."""
@@ -190,14 +172,6 @@ class AppHandle:
             self._process.signal(signal.SIGKILL, group=True)
             self._process.wait(KILL_DEADLINE_S)
 
-    def pause(self) -> None:
-        """Freeze the process group (SIGSTOP), as a long garbage collection would."""
-        self._signal(signal.SIGSTOP)
-
-    def resume(self) -> None:
-        """Let a frozen process group go on (SIGCONT)."""
-        self._signal(signal.SIGCONT)
-
     def restart(self) -> None:
         """Start a new incarnation; one that still runs is killed first. `wait_ready` is the caller's to call."""
         self.kill()
@@ -205,12 +179,7 @@ class AppHandle:
 
     def wait_ended(self, *, timeout_s: float) -> int:
         """Wait for an application that ends by itself; its exit status, which is then no crash."""
-        if self._process is None:
-            raise WrongUse(f"application {self.name!r} was never started: call start() first")
-        try:
-            status = self._process.wait(timeout_s)
-        except WaitExpired:
-            raise WaitExpired(self._told(f"did not end within {timeout_s:g} s")) from None
+        status = super().wait_ended(timeout_s=timeout_s)
         self._ended_by_us = True
         return status
 
@@ -249,17 +218,13 @@ class AppHandle:
         self, condition: Callable[[], bool], what: str | Callable[[], str], *, timeout_s: float
     ) -> None:
         """Wait for a condition; WaitExpired at the deadline, or at once if the application ends without it."""
-        deadline_s = time.monotonic() + timeout_s
-        while True:
-            ended = not self.is_running
-            if condition():
-                return
-            told = what if isinstance(what, str) else what()
-            if ended:
-                raise WaitExpired(self._told(f"ended (status {self.exit_status}) before it was {told}"))
-            if time.monotonic() >= deadline_s:
-                raise WaitExpired(self._told(f"was not {told} within {timeout_s:g} s"))
-            time.sleep(_LOOK_EVERY_S)
+        seen = self._look(condition, timeout_s=timeout_s)
+        if seen is Seen.MET:
+            return
+        told = what if isinstance(what, str) else what()
+        if seen is Seen.ENDED:
+            raise WaitExpired(self._told(f"ended (status {self.exit_status}) before it was {told}"))
+        raise WaitExpired(self._told(f"was not {told} within {timeout_s:g} s"))
 
     # what stays of it
 
@@ -291,7 +256,7 @@ class AppHandle:
     def _is_ready(self) -> bool:
         ready = self.settings.ready
         if not self.incarnations:
-            raise WrongUse(f"application {self.name!r} was never started: call start() first")
+            raise WrongUse(f"{self._who} was never started: call start() first")
         if ready is None:
             return self.is_running
         if callable(ready):
@@ -305,16 +270,8 @@ class AppHandle:
             ended = not self.is_running
             self.incarnations[-1].output.read(ended=ended)
 
-    def _signal(self, number: int) -> None:
-        if self._process is None or not self._process.signal(number, group=True):
-            raise WrongUse(f"application {self.name!r} does not run: start it first")
-
-    @property
-    def _stem(self) -> str:
-        return f"{self.name}-{self.incarnation}"
-
     def _last_lines(self) -> str:
         return last_lines(self.log_path, self.output_path)
 
     def _told(self, what: str) -> str:
-        return f"application {self.name!r} {what}; see {self.log_path}; its last lines:\n{self._last_lines()}"
+        return f"{self._who} {what}; see {self.log_path}; its last lines:\n{self._last_lines()}"

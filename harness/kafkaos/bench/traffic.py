@@ -27,7 +27,7 @@ from kafkaos.bench import Table
 from kafkaos.errors import SetupFailed
 from kafkaos.history.reading import read_segments
 from kafkaos.spec import load_spec
-from kafkaos.traffic.client import Surroundings
+from kafkaos.traffic.child import Surroundings
 from kafkaos.traffic.handles import ConsumerHandle, ProducerHandle
 from kafkaos.traffic.settings import ConsumerSettings, ProducerSettings
 

@@ -7,83 +7,37 @@ for a condition with a deadline, and an expired one tells the counters and the c
 
 from __future__ import annotations
 
-import itertools
 import os
 import signal
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar, Generic, Protocol, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 from kafkaos.errors import SetupFailed, WaitExpired, WrongUse
+from kafkaos.traffic.child import KILL_DEADLINE_S, Child, Seen, Surroundings
 from kafkaos.traffic.process import EXIT_FATAL
 from kafkaos.traffic.settings import ClientSettings
 from kafkaos.traffic.status import Control, Counters, State, StatusPage, Word
 
 START_DEADLINE_S = 30.0
 STOP_DEADLINE_S = 30.0
-KILL_DEADLINE_S = 10.0
-_LOOK_EVERY_S = 0.002
 
 S = TypeVar("S", bound=ClientSettings)
 
 
-class Process(Protocol):
-    """A child process as its spawner hands it out."""
-
-    pid: int
-
-    def poll(self) -> int | None:
-        """The exit status, or None while it runs."""
-
-    def signal(self, number: int, *, group: bool = False) -> bool:
-        """Send a signal, to its whole process group if asked; False if the process had ended."""
-
-    def wait(self, timeout_s: float) -> int:
-        """Wait for the end; raises WaitExpired."""
-
-
-class Spawner(Protocol):
-    """Starts processes that die with the harness."""
-
-    def spawn(
-        self,
-        argv: Sequence[str],
-        *,
-        name: str,
-        log_path: Path,
-        env: Mapping[str, str] | None = None,
-        cwd: Path | None = None,
-        errors_path: Path | None = None,
-    ) -> Process:
-        """Start a command, its output appended to `log_path`, stderr to `errors_path` where given."""
-
-
-@dataclass(frozen=True)
-class Surroundings:
-    """What all clients of a run share: its folder, who starts processes, and the numbering of clients."""
-
-    folder: Path
-    spawner: Spawner
-    run: str = ""
-    numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
-
-    def __post_init__(self) -> None:
-        for name in ("segments", "clients", "logs"):
-            (self.folder / name).mkdir(parents=True, exist_ok=True)
-
-
-class ClientHandle(Generic[S]):
+class ClientHandle(Child, Generic[S]):
     """One named client over all its incarnations. Not thread-safe: one harness thread steers it."""
 
     module: ClassVar[str]
+    kind = "client"
+    look_every_s = 0.002
 
     def __init__(self, settings: S, around: Surroundings) -> None:
+        super().__init__()
         self._given = settings
         self._around = around
-        self._process: Process | None = None
         self._page: StatusPage | None = None
         self._mark = 0
         self._incarnation = -1
@@ -102,21 +56,6 @@ class ClientHandle(Generic[S]):
         return max(self._incarnation, 0)
 
     @property
-    def is_running(self) -> bool:
-        """Whether the process is there (it may be stopped by SIGSTOP)."""
-        return self._process is not None and self._process.poll() is None
-
-    @property
-    def pid(self) -> int | None:
-        """Of the present incarnation, also after its end; None before the first start."""
-        return None if self._process is None else self._process.pid
-
-    @property
-    def exit_status(self) -> int | None:
-        """Of the present incarnation, minus the signal that ended it; None while it runs."""
-        return None if self._process is None else self._process.poll()
-
-    @property
     def state(self) -> State:
         """What the present incarnation says that it is doing."""
         return State(self.page[Word.STATE])
@@ -125,7 +64,7 @@ class ClientHandle(Generic[S]):
     def page(self) -> StatusPage:
         """The status page of the present incarnation; raises WrongUse before the first start."""
         if self._page is None:
-            raise WrongUse(f"client {self.name!r} was never started: call start() first")
+            raise WrongUse(f"{self._who} was never started: call start() first")
         return self._page
 
     @property
@@ -146,7 +85,7 @@ class ClientHandle(Generic[S]):
     def start(self, *, paused: bool = False, timeout_s: float = START_DEADLINE_S) -> None:
         """Start the process and wait until it runs; `paused` has it not send yet."""
         if self.is_running:
-            raise WrongUse(f"client {self.name!r} runs already: use restart() or a second client")
+            raise WrongUse(f"{self._who} runs already: use restart() or a second client")
         self._keep_counters()
         self._killed = False
         self._incarnation += 1
@@ -170,9 +109,7 @@ class ClientHandle(Generic[S]):
             log_path=self.log_path,
             env={**os.environ, **self.settings.secrets()},
         )
-        self.wait_until(
-            lambda: self.state is not State.STARTING, "started", timeout_s=timeout_s, ended_is_fine=True
-        )
+        self.wait_until(lambda: self.state is not State.STARTING, "started", timeout_s=timeout_s)
 
     def stop(self, *, timeout_s: float = STOP_DEADLINE_S) -> int:
         """Ask for a graceful stop and wait; one that does not end in time is killed and WaitExpired raised.
@@ -199,14 +136,6 @@ class ClientHandle(Generic[S]):
             self._killed = True
             self._process.signal(signal.SIGKILL)
             self._process.wait(KILL_DEADLINE_S)
-
-    def pause(self) -> None:
-        """Freeze the process (SIGSTOP), as a long garbage collection would."""
-        self._signal(signal.SIGSTOP)
-
-    def resume(self) -> None:
-        """Let a frozen process go on (SIGCONT)."""
-        self._signal(signal.SIGCONT)
 
     def restart(self, *, timeout_s: float = START_DEADLINE_S) -> None:
         """Start a new incarnation; one that still runs is killed first."""
@@ -237,31 +166,13 @@ class ClientHandle(Generic[S]):
             self._page[Word.MARK] = self._mark
         return self._mark
 
-    def wait_until(
-        self, condition: Callable[[], bool], what: str, *, timeout_s: float, ended_is_fine: bool = False
-    ) -> None:
+    def wait_until(self, condition: Callable[[], bool], what: str, *, timeout_s: float) -> None:
         """Wait for a condition; WaitExpired at the deadline, or at once if the process ends without it."""
-        deadline_s = time.monotonic() + timeout_s
-        while True:
-            ended = not self.is_running  # looked at first: what it did before it ended counts
-            if condition():
-                return
-            if ended:
-                if ended_is_fine and self.state is not State.STARTING:
-                    return
-                raise WaitExpired(self._told(f"ended before it was {what}; see {self.log_path}"))
-            if time.monotonic() >= deadline_s:
-                raise WaitExpired(self._told(f"was not {what} within {timeout_s:g} s"))
-            time.sleep(_LOOK_EVERY_S)
-
-    def wait_ended(self, *, timeout_s: float) -> int:
-        """Wait for a client that stops by itself (a count was set); returns its exit status."""
-        if self._process is None:
-            raise WrongUse(f"client {self.name!r} was never started: call start() first")
-        try:
-            return self._process.wait(timeout_s)
-        except WaitExpired:
-            raise WaitExpired(self._told(f"did not end within {timeout_s:g} s")) from None
+        seen = self._look(condition, timeout_s=timeout_s)
+        if seen is Seen.ENDED:
+            raise WaitExpired(self._told(f"ended before it was {what}; see {self.log_path}"))
+        if seen is Seen.LATE:
+            raise WaitExpired(self._told(f"was not {what} within {timeout_s:g} s"))
 
     def _count(self, word: Word) -> int:
         return self._earlier.get(word, 0) + (0 if self._page is None else self._page[word])
@@ -282,17 +193,9 @@ class ClientHandle(Generic[S]):
         for word in _SUMMED if seen else _SUMMED - {Word.MARKED_ACKNOWLEDGED, Word.MARKED_READ}:
             self._earlier[word] = self._count(word)
 
-    def _signal(self, number: int) -> None:
-        if self._process is None or not self._process.signal(number):
-            raise WrongUse(f"client {self.name!r} does not run: start it first")
-
-    @property
-    def _stem(self) -> str:
-        return f"{self.name}-{self.incarnation}"
-
     def _told(self, what: str) -> str:
         error = self.last_error
-        return f"client {self.name!r} {what} ({self.counters}{f'; last error: {error}' if error else ''})"
+        return f"{self._who} {what} ({self.counters}{f'; last error: {error}' if error else ''})"
 
 
 _SUMMED = frozenset(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from kafkaos.errors import WaitExpired
-from kafkaos.traffic.client import STOP_DEADLINE_S, ClientHandle, Surroundings
+from kafkaos.traffic.child import Surroundings
+from kafkaos.traffic.client import STOP_DEADLINE_S, ClientHandle
 from kafkaos.traffic.settings import (
     ConsumerSettings,
     FinalSettings,

@@ -11,7 +11,7 @@ import pytest
 
 from kafkaos.apps.handle import AppHandle, AppSettings
 from kafkaos.backends.processes import Supervisor
-from kafkaos.traffic.client import Surroundings
+from kafkaos.traffic.child import Surroundings
 
 PRELUDE = """
 import json, os, sys, time

@@ -16,7 +16,7 @@ from confluent_kafka import Producer
 from kafkaos.errors import WaitExpired
 from kafkaos.history.reading import read_segments
 from kafkaos.history.recorder import Recorder
-from kafkaos.traffic.client import Surroundings
+from kafkaos.traffic.child import Surroundings
 from kafkaos.traffic.process import ClientProcess
 from kafkaos.traffic.sends import Sends
 from kafkaos.traffic.settings import Config, ProducerSettings

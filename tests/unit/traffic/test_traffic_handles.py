@@ -11,7 +11,7 @@ import pytest
 from kafkaos.errors import SetupFailed, WaitExpired, WrongUse
 from kafkaos.history.payload import encode, foreign_value
 from kafkaos.history.reading import read_segments
-from kafkaos.traffic.client import Surroundings
+from kafkaos.traffic.child import Surroundings
 from kafkaos.traffic.handles import ConsumerHandle, ProducerHandle
 from kafkaos.traffic.settings import Config, ConsumerSettings, ProducerSettings
 from kafkaos.traffic.status import State
