@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from kafkaos.apps.handle import AppHandle, AppSettings
-from kafkaos.backends.processes import Supervisor
 from kafkaos.traffic.child import Surroundings
 
 PRELUDE = """
@@ -21,18 +19,6 @@ def wait():
     while True:
         time.sleep(60)
 """
-
-
-@pytest.fixture(scope="session")
-def supervisor() -> Iterator[Supervisor]:
-    made = Supervisor()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def around(tmp_path: Path, supervisor: Supervisor) -> Surroundings:
-    return Surroundings(tmp_path / "run", supervisor, run="unit")
 
 
 @pytest.fixture

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,66 +10,12 @@ import polars as pl
 import pytest
 from confluent_kafka import Producer
 
-from kafkaos.errors import WaitExpired
 from kafkaos.history.reading import read_segments
 from kafkaos.history.recorder import Recorder
-from kafkaos.traffic.child import Surroundings
 from kafkaos.traffic.process import ClientProcess
 from kafkaos.traffic.sends import Sends
 from kafkaos.traffic.settings import Config, ProducerSettings
 from kafkaos.traffic.status import StatusPage
-
-
-class LocalProcess:
-    """A child process of the test."""
-
-    def __init__(self, child: subprocess.Popen[bytes]) -> None:
-        self.pid = child.pid
-        self.child = child
-
-    def poll(self) -> int | None:
-        return self.child.poll()
-
-    def signal(self, number: int) -> bool:
-        if self.child.poll() is not None:
-            return False
-        self.child.send_signal(number)
-        return True
-
-    def wait(self, timeout_s: float) -> int:
-        try:
-            return self.child.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            raise WaitExpired("still running") from None
-
-
-class LocalSpawner:
-    """Starts children and ends them all after the test."""
-
-    def __init__(self) -> None:
-        self.children: list[subprocess.Popen[bytes]] = []
-
-    def spawn(
-        self, argv: Sequence[str], *, name: str, log_path: Path, env: Mapping[str, str] | None = None
-    ) -> LocalProcess:
-        assert name in log_path.name
-        with log_path.open("ab") as log:
-            child = subprocess.Popen(argv, env=env, stdout=log, stderr=log, start_new_session=True)
-        self.children.append(child)
-        return LocalProcess(child)
-
-    def end(self) -> None:
-        for child in self.children:
-            if child.poll() is None:
-                os.kill(child.pid, signal.SIGKILL)
-            child.wait(10)
-
-
-@pytest.fixture
-def around(tmp_path: Path) -> Iterator[Surroundings]:
-    spawner = LocalSpawner()
-    yield Surroundings(tmp_path / "run", spawner, run="unit")
-    spawner.end()
 
 
 class Bench:
