@@ -13,6 +13,16 @@ from registry_model import Operation, differences, fingerprint, fingerprints, fo
 from registry_store import read_clients
 
 from kafkaos.apps.handle import AppHandle
+from kafkaos.checks import (
+    at_least_once,
+    commits_follow_work,
+    no_acknowledged_loss,
+    no_duplicates,
+    no_phantom,
+    offsets_agree,
+    producer_order,
+    reader_order,
+)
 from kafkaos.cluster import Cluster
 from kafkaos.faults import Kill, KillClient
 from kafkaos.faults.roles import leader
@@ -25,6 +35,17 @@ APP = HERE / "registry_app.py"
 WAIT_S = 60.0
 AT_WORK_S = 2.0
 SOME = 200
+SAFE = (
+    no_acknowledged_loss,
+    no_duplicates,
+    no_phantom,
+    offsets_agree,
+    producer_order,
+    reader_order,
+    at_least_once,
+    commits_follow_work,
+)
+"""What holds in every run; how keys and owners are asked for is a scenario's own."""
 
 
 class Registries:

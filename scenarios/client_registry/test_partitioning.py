@@ -4,40 +4,12 @@ from __future__ import annotations
 
 import pytest
 from registry_model import differences, fold
-from registry_world import WAIT_S, Registries, assert_equal, operations_sent
+from registry_world import SAFE, WAIT_S, assert_equal, operations_sent
 
-from kafkaos.checks import (
-    Status,
-    at_least_once,
-    commits_follow_work,
-    judge_all,
-    key_order,
-    no_acknowledged_loss,
-    no_duplicates,
-    no_phantom,
-    offsets_agree,
-    producer_order,
-    reader_order,
-)
+from kafkaos.checks import Status, judge_all, key_order
 from kafkaos.controls.control import only_topic
 
-SAFE = (
-    no_acknowledged_loss,
-    no_duplicates,
-    no_phantom,
-    offsets_agree,
-    producer_order,
-    reader_order,
-    at_least_once,
-    commits_follow_work,
-)
 COUNT = 1500
-
-
-@pytest.fixture
-def world(kafka_cluster, chaos):
-    """Registries and writers of this run."""
-    return Registries(kafka_cluster, chaos)
 
 
 @pytest.mark.scenario("C3")
