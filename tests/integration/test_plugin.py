@@ -76,7 +76,7 @@ def run(folder: Path, source: str, *options: str) -> subprocess.CompletedProcess
 
 
 def test_a_scenario_runs_with_no_file_of_ours(tmp_path: Path) -> None:
-    """Marker, fixtures, shipped clusters, one cluster for two tests, the table, the recording."""
+    """Marker, fixtures, shipped clusters, a cluster for two tests, the table, the recording; its folder used again."""
     result = run(tmp_path, HELD, "--kafka-seed", "7")
     assert result.returncode == 0, result.stdout + result.stderr
     assert "kafkaos: seed 7" in result.stdout
@@ -88,6 +88,9 @@ def test_a_scenario_runs_with_no_file_of_ours(tmp_path: Path) -> None:
     assert (folder / "recording.parquet").exists()
     assert {v["status"] for v in json.loads((folder / "verdicts.json").read_text())} == {"pass"}
     assert [path.name for path in (out / "clusters").iterdir()] == ["single-1"]
+    again = run(tmp_path, HELD, "--kafka-seed", "9", "--kafka-out", str(out), "-k", "test_held")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert json.loads((folder / "recording.json").read_text())["seed"] == 9
 
 
 def test_a_broken_guarantee_and_an_unknown_one_fail_with_witness_and_reproduce_line(tmp_path: Path) -> None:

@@ -40,6 +40,11 @@ def controls(  # noqa: PLR0917 (typer passes all by keyword)
     chosen = _choose(name or [])
     seed = secrets.randbelow(2**31) if seed is None else seed
     folder = (out or Path("reports/out") / f"{datetime.datetime.now():%Y%m%d-%H%M%S}-controls").absolute()
+    runs = folder / "runs"
+    if runs.exists():  # a recording is never gone on with
+        raise WrongUse(
+            f"{folder} holds runs already: name a folder of its own with --out, or remove that one."
+        )
     rows: list[dict[str, Any]] = []
     with progress() as tell:
         pool = ClusterPool(
@@ -50,9 +55,7 @@ def controls(  # noqa: PLR0917 (typer passes all by keyword)
             for control in sorted(chosen, key=lambda one: (one.cluster, str(sorted(one.properties.items())))):
                 for time in range(times):
                     tell(f"{control.name}, run {time + 1} of {times}: {control.weakness}")
-                    rows += _played(
-                        control, pool, folder / "runs" / f"{control.name}-{time + 1}", seed + time
-                    )
+                    rows += _played(control, pool, runs / f"{control.name}-{time + 1}", seed + time)
         finally:
             pool.close()
     rows.sort(key=lambda row: (_order().index(row["guarantee"]), row["control"], row["run"]))

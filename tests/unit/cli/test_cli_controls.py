@@ -80,3 +80,14 @@ def test_an_unknown_control_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     """With the near match."""
     assert execute(["controls", "ack-1"]) == EXIT_WRONG_USE
     assert "did you mean `acks-1`" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_folder_that_holds_runs_is_not_gone_on_with(
+    played: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Told in one sentence before anything starts, not as a segment that exists in the middle of a control."""
+    (tmp_path / "runs").mkdir()
+    assert played(FAIL, PASS, "acks-1") == EXIT_WRONG_USE
+    assert "holds runs already: name a folder of its own with --out" in " ".join(
+        capsys.readouterr().err.split()
+    )
