@@ -10,7 +10,7 @@ import pytest
 from kafkaos.backends.process import ProcessCluster
 from kafkaos.backends.processes import Supervisor
 from kafkaos.backends.start import Setup, start_own
-from kafkaos.pytest_plugin import Session
+from kafkaos.pytest_plugin.session import Session
 from kafkaos.spec import load_spec
 
 StartCluster = Callable[[str], ProcessCluster]
