@@ -7,10 +7,13 @@ Kafka measures time-outs, stays right, as it does when an operator or NTP sets a
 from __future__ import annotations
 
 import os
+import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Final
+
+import psutil
 
 from kafkaos.cluster import Cluster, HasEnvironment, HasProcesses, Killable, Stoppable, TellsTime
 from kafkaos.errors import KafkaosError, WrongUse
@@ -28,6 +31,11 @@ GRACE_S: Final = 30.0
 IN_SYNC_DEADLINE_S: Final = 60.0
 SLACK_S: Final = 30.0
 """What the record's way to the broker and back may take; a jump is larger than that."""
+_STAMP_SLACK_S: Final = 1.0
+"""A file's time may be that of the kernel's last tick."""
+SHARED_FOLDER: Final = Path("/dev/shm")
+_SHARED: Final = re.compile(r"(?:faketime_shm|sem\.faketime_sem)_(\d+)")
+"""What the library shares between processes: it takes that away at an orderly exit only."""
 _PLACES: Final = (
     "usr/lib/*/faketime/libfaketimeMT.so.1",
     "usr/lib*/faketime/libfaketimeMT.so.1",
@@ -66,7 +74,7 @@ class _WrongClock(Fault):
             if not world.cluster.node(node_id).is_broker:
                 raise WrongUse("the time of a controller is seen by no client: choose a broker")
             offset_file = world.journal.path.absolute().with_name(f"clock-of-node-{node_id}")
-            return {"offset_file": str(offset_file)}
+            return {"offset_file": str(offset_file), "since_s": time.time()}
 
         return aim_at_node(self.name, self.target, world, SET_CLOCK, facts=facts)
 
@@ -149,6 +157,20 @@ def set_offset(offset_file: Path, offset_s: float) -> None:
     pending.replace(offset_file)
 
 
+def forget_shared(since_s: float, *, pid: int | None = None) -> None:
+    """Remove what the library shared since then (s since the epoch) for processes that are gone, and for `pid`.
+
+    A process that has it open needs the names no more.
+    """
+    for path in SHARED_FOLDER.glob("*faketime_s*_*"):
+        match = _SHARED.fullmatch(path.name)
+        if match is None or (int(match[1]) != pid and psutil.pid_exists(int(match[1]))):
+            continue
+        state = path.stat()
+        if state.st_uid == os.geteuid() and state.st_mtime >= since_s - _STAMP_SLACK_S:
+            path.unlink(missing_ok=True)
+
+
 def _by(offset_file: Path) -> dict[str, str]:
     return {
         "LD_PRELOAD": str(library()),
@@ -164,11 +186,14 @@ def _by(offset_file: Path) -> dict[str, str]:
 def _set_right(world: World, undo: Undo) -> None:
     """The running process's clock is right again (a jump); the next one will have no library."""
     set_offset(Path(undo.facts["offset_file"]), 0.0)
+    assert isinstance(world.cluster, HasProcesses)
+    forget_shared(undo.facts["since_s"], pid=world.cluster.pid(undo.facts["node"]))
     start_without(world, undo)
 
 
 def _leftover(undo: Undo) -> str:
     Path(undo.facts["offset_file"]).unlink(missing_ok=True)
+    forget_shared(undo.facts["since_s"])
     return f"the clock of {undo.facts['name']} was its process's own, which ended with its run."
 
 

@@ -35,7 +35,7 @@ from kafkaos.faults import (
     registry,
     roles,
 )
-from kafkaos.faults.clock import LIBRARY_VARIABLE
+from kafkaos.faults.clock import LIBRARY_VARIABLE, forget_shared
 from kafkaos.faults.damage import flip, truncate
 from kafkaos.faults.disk import BALLAST_FILE
 from kafkaos.faults.slow_disk import library, set_delay
@@ -90,6 +90,28 @@ def test_a_missing_clock_library_is_told_with_the_way_out(monkeypatch: pytest.Mo
     assert "apt-get install faketime" in str(ClockJump(ANYONE).available(_never_started()))
     monkeypatch.setenv(LIBRARY_VARIABLE, sys.executable)
     assert ClockJump(ANYONE).available(_never_started()) is None
+
+
+def test_what_the_clock_library_shared_goes_with_its_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Shared memory and semaphores of dead processes go, and of one named; older, living and foreign ones stay."""
+    monkeypatch.setattr("kafkaos.faults.clock.SHARED_FOLDER", tmp_path)
+    dead, mine = 2**22 + 1, os.getpid()  # above the largest pid that Linux gives
+    for name in ("faketime_shm_", "sem.faketime_sem_"):
+        for pid in (dead, dead + 1, mine):
+            (tmp_path / f"{name}{pid}").touch()
+        os.utime(tmp_path / f"{name}{dead + 1}", (1, 1))
+    (tmp_path / f"other_{dead}").touch()
+    kept = {f"other_{dead}", f"faketime_shm_{dead + 1}", f"sem.faketime_sem_{dead + 1}"}
+
+    forget_shared(1000.0)
+    assert {path.name for path in tmp_path.iterdir()} == kept | {
+        f"faketime_shm_{mine}",
+        f"sem.faketime_sem_{mine}",
+    }
+    forget_shared(1000.0, pid=mine)
+    assert {path.name for path in tmp_path.iterdir()} == kept
 
 
 def test_damage_hits_the_tail_alone(tmp_path: Path) -> None:
