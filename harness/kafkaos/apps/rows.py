@@ -107,7 +107,8 @@ class Rows:
                 self._add(Op.BEGIN, line)
             case spoken.End():
                 self._transaction = None
-                self._add(Op.END, line, outcome=_ENDS[line.outcome])
+                # Asked for after the line before: its records may be read before this line is printed.
+                self._add(Op.END, line, outcome=_ENDS[line.outcome], invoked_ns=self._asked_ns)
             case spoken.Mark():
                 pass
 

@@ -230,3 +230,13 @@ def test_sends_between_begin_and_end_belong_to_the_transaction(stage: Stage) -> 
         ("begin", 1, "ok"), ("send", 1, "ok"), ("end", 1, "ok"),
         ("begin", 2, "ok"), ("end", 2, "info"), ("send", None, "info"),
     ]  # fmt: skip
+
+
+def test_the_end_of_a_transaction_may_have_been_asked_for_since_the_line_before(stage: Stage) -> None:
+    """A record may be read before the line of its commit is printed, and is not early for that."""
+    rows = stage.rows(
+        {"name": "begin", "transaction": 1, "timestamp": NOW_MS - 100},
+        {"name": "end", "transaction": 1, "outcome": "committed", "timestamp": NOW_MS},
+    )
+    begin, end = (rows.filter(op=op).row(0, named=True) for op in ("begin", "end"))
+    assert end["invoked_ns"] == begin["invoked_ns"] < end["completed_ns"]
