@@ -7,44 +7,39 @@ import os
 import random
 import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, TypeVar
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from kafkaos.backends import kraft, mounts, network, scram
+from kafkaos.backends import kraft, mounts, network
 from kafkaos.backends.administration import Administration
-from kafkaos.backends.ask import find_coordinator, log_dirs, merge, metadata, quorum_leader
+from kafkaos.backends.ask import log_dirs
 from kafkaos.backends.jars import Progress, kafka_jars
 from kafkaos.backends.java import find_java
 from kafkaos.backends.jvm import Jvm
+from kafkaos.backends.observed import ASK_TIMEOUT_S
 from kafkaos.backends.places import locked
 from kafkaos.backends.probe import append_time_ms, offer
 from kafkaos.backends.processes import NodeProcess, Supervisor
 from kafkaos.backends.ready import round_trip, wait_until
-from kafkaos.backends.topics import ADMIN_TIMEOUT_S, OBSERVE_EVERY_S, Topics
-from kafkaos.backends.wires import Wired
-from kafkaos.cluster import ClusterState, Node, Offered
-from kafkaos.errors import KafkaosError, SetupFailed, WrongUse
+from kafkaos.backends.topics import ADMIN_TIMEOUT_S
+from kafkaos.backends.users import OWN_CLIENT, Users
+from kafkaos.cluster import Node, Offered
+from kafkaos.errors import KafkaosError, SetupFailed
 from kafkaos.spec import ClusterSpec
 from kafkaos.tls.material import TlsMaterial, issue
 from kafkaos.tls.profiles import load_profile
 from kafkaos.tls.stores import random_password
 
-T = TypeVar("T")
-
 START_DEADLINE_S = 90.0
 STOP_GRACE_S = 20.0
 CACHE_DUMP_DEADLINE_S = 120.0
-ASK_TIMEOUT_S = 2.0
-OWN_CLIENT = "client"
 
 
-class ProcessCluster(Topics, Administration, Wired):
+class ProcessCluster(Users, Administration):
     """A cluster whose nodes are children of the warden. Use `start_cluster`."""
 
     backend = "process"
@@ -58,6 +53,7 @@ class ProcessCluster(Topics, Administration, Wired):
         subnet: network.Subnet,
         log_folder: Path,
     ) -> None:
+        super().__init__()
         self._spec = spec
         self._supervisor = supervisor
         self._jvm = jvm
@@ -71,9 +67,6 @@ class ProcessCluster(Topics, Administration, Wired):
         self._environments: dict[int, dict[str, str]] = {}
         self._jvms: dict[int, Jvm] = {}
         """Of the nodes that run another version than the rest."""
-        Topics.__init__(self)
-        self._users: dict[str, str] = {}
-        self._iterations = scram.ITERATIONS
         self.cluster_id = kraft.new_cluster_id()
         self.dirty = False
         """Set by whoever broke something that a health check does not see."""
@@ -119,69 +112,6 @@ class ProcessCluster(Topics, Administration, Wired):
     @property
     def bootstrap(self) -> str:
         return ",".join(node.client_address for node in self.brokers)
-
-    def client_config(self, client: str = "client") -> dict[str, str]:
-        return {"bootstrap.servers": self.bootstrap, **self._security(client, java=False)}
-
-    def java_config(self, client: str = "client") -> dict[str, str]:
-        return {"bootstrap.servers": self.bootstrap, **self._security(client, java=True)}
-
-    def _security(self, client: str, *, java: bool) -> dict[str, str]:
-        if self._tls is None:
-            return {"security.protocol": "PLAINTEXT"}
-        if self.spec.sasl is None:
-            files = self._tls.client(client)
-            return files.java_properties() if java else files.librdkafka()
-        if client not in self._users:
-            raise WrongUse(f"cluster {self.spec.name} has no user {client}: make it by set_password")
-        files = self._tls.client(OWN_CLIENT)
-        if java:
-            return {
-                **files.java_properties(),
-                **scram.java_properties(self.spec.sasl, client, self._users[client]),
-            }
-        return {
-            **files.librdkafka(),
-            **scram.librdkafka_properties(self.spec.sasl, client, self._users[client]),
-        }
-
-    def set_password(self, user: str, password: str) -> None:
-        """Make a user of a SASL cluster, or change its password, and wait until every living broker knows it."""
-        if self.spec.sasl is None:
-            raise WrongUse(
-                f"cluster {self.spec.name} knows no users: take one with `sasl`, such as single-scram"
-            )
-        self._iterations += 1
-        self._make_user(user, password, lambda: None)
-        self._users[user] = password
-
-    def _make_user(self, user: str, password: str, still_possible: Callable[[], None]) -> None:
-        mechanism = self.spec.sasl
-        assert mechanism is not None
-        iterations = self._iterations
-
-        def known() -> bool:
-            still_possible()
-            knowing = self._ask_all(
-                lambda node: scram.knows(
-                    self.direct_address(node.id), mechanism, user, iterations,
-                    timeout_s=ASK_TIMEOUT_S, tls=self._observer_tls,
-                )
-            )  # fmt: skip
-            if knowing and not any(knowing.values()):
-                self._ask_all(
-                    lambda node: scram.set_password(
-                        self.direct_address(node.id), mechanism, user, password, iterations,
-                        timeout_s=ASK_TIMEOUT_S, tls=self._observer_tls,
-                    )
-                )  # fmt: skip
-            return len(knowing) == len([b for b in self.brokers if b.id in self.alive()]) and all(
-                knowing.values()
-            )
-
-        wait_until(
-            known, interval_s=OBSERVE_EVERY_S, timeout_s=START_DEADLINE_S, what=f"every broker knows {user}"
-        )
 
     def files(self, node_id: int) -> kraft.NodeFiles:
         return kraft.NodeFiles(self._subnet.folder / self.node(node_id).name)
@@ -395,18 +325,6 @@ class ProcessCluster(Topics, Administration, Wired):
     def _admin(self) -> AdminClient:
         return AdminClient({**self._own_config(), "log_level": 0, "socket.connection.setup.timeout.ms": 3000})
 
-    def _own_config(self) -> dict[str, str]:
-        """As a client's, but where the brokers' certificates are bad on purpose they are taken nevertheless.
-
-        The harness must see such a cluster, to know that it is there and healthy; every client must refuse it.
-        """
-        unchecked = {
-            "enable.ssl.certificate.verification": "false",
-            "ssl.endpoint.identification.algorithm": "none",
-        }
-        bad = self._tls is not None and not self._tls.profile.healthy
-        return {**self.client_config(), **(unchecked if bad else {})}
-
     def reset(self) -> None:
         """As of every cluster; every rule of the links ends too."""
         self.clear_link_rules()
@@ -435,75 +353,6 @@ class ProcessCluster(Topics, Administration, Wired):
 
     def alive(self) -> list[int]:
         return [n.id for n in self._nodes if self.is_running(n.id) and not self.is_paused(n.id)]
-
-    def observe(self, topics: Sequence[str] | None = None) -> ClusterState:
-        """Ask each living broker, side by side; of each partition the newest leader epoch counts."""
-        alive = self.alive()
-        wanted = None if topics is None else list(topics)
-        answers = self._ask_all(
-            lambda node: metadata(
-                self.direct_address(node.id), wanted, timeout_s=ASK_TIMEOUT_S, tls=self._observer_tls
-            )
-        )
-        return merge(answers, alive=alive, controller=self.controller(), brokers=[b.id for b in self.brokers])
-
-    def controller(self) -> int | None:
-        """The quorum's leader: the one with the highest epoch of all that the brokers know."""
-        voters = [n.id for n in self._nodes if n.is_controller]
-        if len(voters) == 1:
-            return voters[0] if voters[0] in self.alive() else None
-        answers = self._ask_all(
-            lambda node: quorum_leader(
-                self.direct_address(node.id), timeout_s=ASK_TIMEOUT_S, tls=self._observer_tls
-            )
-        )
-        if not answers:
-            return None
-        leader, _ = max(answers.values(), key=lambda answer: answer[1])
-        return leader if leader in self.alive() else None
-
-    def _ask_all(self, question: Callable[[Node], T]) -> dict[int, T]:
-        targets = [node for node in self.brokers if node.id in self.alive()]
-        if not targets:
-            return {}
-
-        def one(node: Node) -> T | None:
-            try:
-                return question(node)
-            except OSError:
-                return None
-
-        with ThreadPoolExecutor(len(targets)) as pool:
-            answers = zip(targets, pool.map(one, targets), strict=True)
-            return {node.id: answer for node, answer in answers if answer is not None}
-
-    def coordinator(self, key: str, *, kind: Literal["group", "transaction"] = "group") -> int:
-        found: list[int] = []
-
-        def known() -> bool:
-            answers = self._ask_all(
-                lambda node: find_coordinator(
-                    self.direct_address(node.id), key, kind, timeout_s=ASK_TIMEOUT_S, tls=self._observer_tls
-                )
-            )
-            found[:] = [c for c in answers.values() if c is not None and c in self.alive()]
-            return bool(found)
-
-        wait_until(known, timeout_s=ADMIN_TIMEOUT_S, what=f"{kind} {key} has a coordinator")
-        return max(set(found), key=found.count)
-
-    def wait_healthy(self, *, timeout_s: float = 60.0) -> None:
-        def healthy() -> bool:
-            state = self.observe()
-            return (
-                len(state.alive) == len(self._nodes)
-                and len(state.answered) == len(self.brokers)
-                and not state.fenced
-                and state.controller is not None
-                and all(p.leader is not None and set(p.isr) == set(p.replicas) for p in state.partitions)
-            )
-
-        self._wait_until_it_is(healthy, timeout_s)
 
     def close(self) -> None:
         """End every node (killed: nothing of it is needed any more) and remove its files."""

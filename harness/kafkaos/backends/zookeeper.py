@@ -12,7 +12,8 @@ from collections import Counter
 from kafkaos.backends import kraft
 from kafkaos.backends.ask import metadata
 from kafkaos.backends.network import Subnet
-from kafkaos.backends.process import ASK_TIMEOUT_S, START_DEADLINE_S, ProcessCluster
+from kafkaos.backends.observed import ASK_TIMEOUT_S
+from kafkaos.backends.process import START_DEADLINE_S, ProcessCluster
 from kafkaos.backends.ready import wait_until
 from kafkaos.backends.topics import ADMIN_TIMEOUT_S
 from kafkaos.cluster import Node
