@@ -28,7 +28,6 @@ ROWS_PER_SEGMENT = 1 << 20
 _NO_TOPIC = -1
 _ISOLATED = frozenset({Op.READ, Op.FINAL, Op.LOG_START, Op.LOG_END, Op.REACHED})
 _AFTER_STATE = struct.Struct("<BBBiqqqqqqqhhiii")  # ROW without its first byte
-_COMPLETION = struct.Struct("<h2i")  # error, leader_epoch, generation: neighbours in ROW
 
 
 def _at(field: str) -> int:
@@ -88,11 +87,6 @@ class Recorder:
         self._parts: list[SegmentWriter] = []
         self._closed = False
         self._open_part()
-
-    @property
-    def rows_written(self) -> int:
-        """How many rows were begun or added so far."""
-        return self._next_row
 
     def begin(
         self,
