@@ -105,7 +105,8 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
             report.longrepr = f"{type(error).__name__}: {error}"
     if report.when == "call":
         run = getattr(item, "funcargs", {}).get("chaos")
-        course.verdicts = run.verdicts if run is not None else []
+        if run is not None:
+            course.verdicts, course.without_evidence = run.verdicts, bool(run.without_evidence)
         report.user_properties.append((OUTCOME_PROPERTY, course.outcome))
     if report.when == "teardown":
         line = json.dumps(course.result(item.config.stash[SETTINGS].out).to_json(), ensure_ascii=False)
