@@ -10,6 +10,7 @@ import polars as pl
 
 from kafkaos.checks import views
 from kafkaos.checks.guarantee import broke, held, not_applicable, unknown
+from kafkaos.checks.keys import arranged, found, number
 from kafkaos.checks.seen import ByPartition, Seen
 from kafkaos.checks.story import NS_PER_S, faults, since_start_s, without_rows, witness
 from kafkaos.checks.verdict import WITNESSES_MAX, Verdict, Witness
@@ -116,10 +117,12 @@ def _delivery_times(recording: Recording) -> dict[str, Times]:
     reads = views.reads(recording)
     had = pl.concat([reads.select("group", "client", "place"), _assigned(recording)]).drop_nulls("place")
     awaited = views.acknowledged(recording).drop_nulls(["place", "promised_ns"])
-    awaited = awaited.select("place", "offset", "value", "promised_ns")
     if (log := views.log(recording)).height:  # nobody can be given what was lost
-        awaited = awaited.join(log.select("place", "value"), on=["place", "value"], how="semi")
-    found: dict[str, Times] = {}
+        there = views.in_log(recording, awaited)
+        moved = awaited.filter(~there).join(log.select("place", "value"), on=["place", "value"], how="semi")
+        awaited = pl.concat([awaited.filter(there), moved])
+    awaited = awaited.select("place", "offset", "value", "promised_ns")
+    times: dict[str, Times] = {}
     spans = _spans(recording, who)
     for (name,), owned in had.with_columns(who=who).group_by("who"):
         mine = reads.filter(who == name).select("place", "value", "offset", "invoked_ns")
@@ -130,15 +133,23 @@ def _delivery_times(recording: Recording) -> dict[str, Times]:
             .filter((pl.col("offset") >= pl.col("first_offset")).fill_null(True))
             .select("place", "value", "promised_ns")
         )
-        first = mine.group_by("place", "value").agg(given_ns=pl.col("invoked_ns").min())
-        owed = owed.join(first, on=["place", "value"], how="left")
-        found |= {
+        times |= {
             f"{name}\towed": owed["promised_ns"].to_numpy(),
-            f"{name}\tgiven": owed["given_ns"].fill_null(-1).to_numpy(),
+            f"{name}\tgiven": _given_ns(owed, mine),
             f"{name}\tcame": mine["invoked_ns"].to_numpy(),
             f"{name}\tspan": np.array(spans[str(name)], dtype=np.int64),
         }
-    return found
+    return times
+
+
+def _given_ns(owed: pl.DataFrame, mine: pl.DataFrame) -> Times:
+    """When each owed record was first given, -1 for never."""
+    both = pl.concat([owed.select("place", "value"), mine.select("place", "value")])
+    record = number(both, "place", "value")
+    given = mine.with_columns(record=record[owed.height :]).drop_nulls("record")
+    given = arranged(given, "record", "invoked_ns")
+    at = found(given["record"], record[: owed.height])
+    return np.where(at < 0, -1, np.append(given["invoked_ns"].to_numpy(), -1)[at])
 
 
 def _assigned(recording: Recording) -> pl.DataFrame:

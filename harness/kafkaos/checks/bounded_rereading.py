@@ -9,6 +9,7 @@ import polars as pl
 
 from kafkaos.checks import views
 from kafkaos.checks.guarantee import broke, held, not_applicable
+from kafkaos.checks.keys import number
 from kafkaos.checks.seen import ByPartition, Seen
 from kafkaos.checks.story import delivery, first_rows, witness
 from kafkaos.checks.verdict import Verdict, plural
@@ -38,12 +39,11 @@ class BoundedRereading(ByPartition):
     group: str | None = None
 
     def look(self, recording: Recording) -> Seen:
-        reads = _stretched(recording)
+        taken_over = _taken_over(recording)
         if self.group is not None:
-            reads = reads.filter(pl.col("group") == self.group)
-        taken_over = reads.filter(pl.col("nth") > 0)
+            taken_over = taken_over.filter(pl.col("group") == self.group)
         again = _done_again(recording, taken_over)
-        below = _below_commit(recording, taken_over)
+        below = taken_over.filter(pl.col("offset") < pl.col("committed"))
         redone = again.group_by("group", "first_client", "first_incarnation").agg(
             pl.len().alias("again"),
             pl.col("topic", "partition", "offset", "value", "client", "invoked_ns").first(),
@@ -102,62 +102,81 @@ class BoundedRereading(ByPartition):
         )
 
 
-def _stretched(recording: Recording) -> pl.DataFrame:
-    """Deliveries of groups with their stretch, when it began, what opened it, and its number in its partition."""
-    reads = views.reads(recording).drop_nulls([*_PLACE, "offset"]).with_columns(kind=pl.lit("read"))
+def _taken_over(recording: Recording) -> pl.DataFrame:
+    """Deliveries of groups in a partition's second and later stretches, those after a seek apart.
+
+    A stretch is what one incarnation is given between assign, revoke and seek rows. `committed` is the group's last
+    commit that was confirmed before the stretch began, `who` made it.
+    """
+    reads = views.reads(recording).drop_nulls([*_PLACE, "offset"])
     resets = [
-        views.of_op(recording, kind).drop_nulls(_PLACE).with_columns(kind=pl.lit(kind))
+        views.of_op(recording, kind).drop_nulls(_PLACE).with_columns(opener=pl.lit(kind))
         for kind in ("assign", "revoke", "seek")
     ]
-    owner = [*_PLACE, *_OWNER]
-    steps = pl.concat([reads, *resets], how="diagonal").sort("row")
-    reset = pl.col("kind") != "read"
-    steps = steps.with_columns(
-        stretch=reset.cast(pl.Int32).cum_sum().over(owner),
-        opener=pl.when(reset).then("kind").forward_fill().over(owner),
-        begun_ns=pl.when(reset).then("invoked_ns").forward_fill().over(owner),
-    ).filter(~reset)
-    stretch = [*owner, "stretch"]
-    steps = steps.with_columns(
-        begun_ns=pl.coalesce("begun_ns", pl.col("invoked_ns").min().over(stretch)),
+    steps = pl.concat([reads, *resets], how="diagonal")
+    steps = steps.with_columns(owner=number(steps, *_PLACE, *_OWNER))
+    changes = (
+        steps[reads.height :]
+        .sort("row")
+        .select(
+            "owner",
+            "opener",
+            at="row",
+            opened_ns="invoked_ns",
+            stretch=pl.int_range(1, pl.len() + 1).over("owner"),
+        )
     )
-    order = (
-        steps.group_by(stretch)
-        .agg(pl.col("begun_ns").first())
-        .sort("begun_ns")
-        .with_columns(nth=pl.int_range(pl.len()).over(_PLACE))
-        .drop("begun_ns")
+    given = steps[: reads.height].drop("opener")
+    if changes.height:
+        given = given.sort("row").join_asof(
+            changes,
+            left_on="row",
+            right_on="at",
+            by="owner",
+            strategy="backward",
+            allow_exact_matches=False,
+            check_sortedness=False,
+        )
+    else:
+        unopened = {"opener": pl.String, "opened_ns": pl.Int64, "stretch": pl.Int64}
+        given = given.with_columns(pl.lit(None, kind).alias(name) for name, kind in unopened.items())
+    given = given.with_columns(pl.col("stretch").fill_null(0))
+    stretches = given.group_by("owner", "stretch", maintain_order=True).agg(
+        pl.col(*_PLACE, "opener").first(),
+        begun_ns=pl.coalesce(pl.col("opened_ns").first(), pl.col("invoked_ns").min()),
     )
-    return steps.join(order, on=stretch).filter((pl.col("opener") != "seek").fill_null(True))
+    stretches = stretches.sort("begun_ns").with_columns(nth=pl.int_range(pl.len()).over(_PLACE))
+    later = stretches.filter((pl.col("nth") > 0) & pl.col("opener").ne_missing("seek"))
+    later = later.join_asof(
+        _confirmed(recording), left_on="begun_ns", right_on="at", by=_PLACE, strategy="backward",
+        check_sortedness=False,
+    )  # fmt: skip
+    return given.join(later.drop(*_PLACE, "opener"), on=["owner", "stretch"])
+
+
+def _confirmed(recording: Recording) -> pl.DataFrame:
+    """The groups' commits by when they were confirmed."""
+    commits = views.of_op(recording, "commit", "outcome").filter(pl.col("outcome") == "ok")
+    confirmed_ns = pl.coalesce("completed_ns", "invoked_ns")
+    table = commits.drop_nulls([*_PLACE, "offset"])
+    return table.select(*_PLACE, committed="offset", at=confirmed_ns, who="client").sort("at")
 
 
 def _done_again(recording: Recording, taken_over: pl.DataFrame) -> pl.DataFrame:
     """Records that were done more than once, each later time, with who had done it last before."""
     processed = views.of_op(recording, "process").drop_nulls([*_PLACE, "offset"])
     reads = views.reads(recording).drop_nulls([*_PLACE, "offset"])
-    done = pl.concat([processed, reads.join(processed, on="group", how="anti")], how="diagonal")
-    doing = [*_PLACE, "offset"]
-    done = done.sort("invoked_ns", "row").with_columns(
-        first_client=pl.col("client").shift().over(doing),
-        first_incarnation=pl.col("incarnation").shift().over(doing),
+    silent = reads.filter(~pl.col("group").is_in(processed["group"].unique().implode()))
+    done = pl.concat([processed, silent], how="diagonal")
+    done = done.join(taken_over.select("spot"), on="spot", how="semi")
+    done = done.with_columns(doing=number(done, "group", "spot"))
+    done = done.filter(done["doing"].is_duplicated()).sort("invoked_ns", "row")
+    done = done.with_columns(
+        first_client=pl.col("client").shift().over("doing"),
+        first_incarnation=pl.col("incarnation").shift().over("doing"),
     )
-    asked_for = taken_over.select(*doing, *_OWNER).unique()
-    return done.drop_nulls("first_client").join(asked_for, on=[*doing, *_OWNER], how="semi")
-
-
-def _below_commit(recording: Recording, taken_over: pl.DataFrame) -> pl.DataFrame:
-    """Deliveries below the last commit of their group that was confirmed before their stretch began."""
-    commits = (
-        views.of_op(recording, "commit", "outcome")
-        .filter(pl.col("outcome") == "ok")
-        .drop_nulls([*_PLACE, "offset"])
-        .select(*_PLACE, committed="offset", at=pl.coalesce("completed_ns", "invoked_ns"), who="client")
-        .sort("at")
-    )
-    found = taken_over.sort("begun_ns").join_asof(
-        commits, left_on="begun_ns", right_on="at", by=_PLACE, strategy="backward", check_sortedness=False
-    )
-    return found.filter(pl.col("offset") < pl.col("committed"))
+    asked_for = taken_over.select(*_PLACE, "offset", *_OWNER)
+    return done.drop_nulls("first_client").join(asked_for, on=[*_PLACE, "offset", *_OWNER], how="semi")
 
 
 def _below_sentence(row: dict[str, Any]) -> str:

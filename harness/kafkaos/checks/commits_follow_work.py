@@ -9,6 +9,7 @@ import polars as pl
 
 from kafkaos.checks import views
 from kafkaos.checks.guarantee import broke, held, not_applicable, unknown
+from kafkaos.checks.keys import arranged, found, number
 from kafkaos.checks.seen import ByPartition, Seen
 from kafkaos.checks.story import first_rows, witness
 from kafkaos.checks.transactions import OWNER, transactions
@@ -86,63 +87,72 @@ def _commits(recording: Recording) -> pl.DataFrame:
     )
 
 
-def _required(recording: Recording, work: pl.DataFrame) -> pl.DataFrame:
-    """For each group and place the records that it had to do, by offset, and when each was first done."""
+def _required(recording: Recording) -> pl.DataFrame:
+    """For each group and place the records that it had to do; several rows where a record is known in several ways."""
     reads = views.reads(recording).drop_nulls([*GROUP_PLACE, "offset"])
-    given = reads.select(*GROUP_PLACE, "offset", "value").unique([*GROUP_PLACE, "offset"])
+    given = reads.select(*GROUP_PLACE, "offset", "value")
     sought = _seeks(recording).select(GROUP_PLACE).unique()
     begun = first_positions(recording).join(sought, on=GROUP_PLACE, how="anti")
-    levels = reads.group_by(GROUP_PLACE).agg(committed=(pl.col("isolation") != "uncommitted").all())
-    begun = begun.join(levels, on=GROUP_PLACE, how="left").with_columns(pl.col("committed").fill_null(True))
-    lying = []
-    for committed in (True, False):
-        log = views.log_for(recording, committed=committed)
-        mine = begun.filter(pl.col("committed") == committed)
-        lying.append(
-            log.select("place", "offset", "value")
-            .join(mine, on="place")
-            .filter(pl.col("offset") >= pl.col("begin"))
-            .select(*GROUP_PLACE, "offset", "value")
-        )
-    first = work.sort("done_ns", "row").group_by(*GROUP_PLACE, "offset", maintain_order=True)
-    done = first.agg(pl.col("done_ns", "client", "incarnation", "row").first())
-    required = pl.concat([given, *lying]).unique([*GROUP_PLACE, "offset"], keep="first")
-    return required.join(done, on=[*GROUP_PLACE, "offset"], how="left").with_columns(
-        pl.col("done_ns").fill_null(_NEVER_NS)
-    )
+    open_to_all = reads.filter(pl.col("isolation") == "uncommitted").select(GROUP_PLACE).unique()
+    required = [given]
+    for committed, how in ((True, "anti"), (False, "semi")):
+        mine = begun.join(open_to_all, on=GROUP_PLACE, how=how)  # type: ignore[arg-type]
+        if mine.height:
+            log = views.log_for(recording, committed=committed).select("place", "offset", "value")
+            lying = log.join(mine, on="place").filter(pl.col("offset") >= pl.col("begin"))
+            required.append(lying.select(*GROUP_PLACE, "offset", "value"))
+    return pl.concat(required)
 
 
 def _ahead(recording: Recording, commits: pl.DataFrame, work: pl.DataFrame) -> pl.DataFrame:
-    required = _required(recording, work).sort(*GROUP_PLACE, "offset")
-    later = _with_latest(commits, required, "done_ns", GROUP_PLACE)
-    later = later.filter(pl.col("latest") > pl.col("completed_ns"))
-    own = _with_latest(commits, required.drop_nulls("client"), "row", [*GROUP_PLACE, "client", "incarnation"])
-    own = own.filter(pl.col("latest") > pl.col("row")).with_columns(latest=pl.lit(0, pl.Int64))
-    found = pl.concat([later, own.select(later.columns)])
-    return found.unique(["client", "incarnation", "row"], keep="first", maintain_order=True)
+    tables = [_required(recording), work, commits]
+    both = pl.concat([table.select(*GROUP_PLACE, "offset") for table in tables])
+    at = number(both, *GROUP_PLACE, "offset")
+    required, done, asked = (
+        table.with_columns(at=at.slice(begin, table.height))
+        for table, begin in zip(tables, (0, tables[0].height, both.height - commits.height), strict=True)
+    )
+    required = _first_done(required, done)
+    ahead = [
+        _with_latest(asked, required, "done_ns", GROUP_PLACE).filter(
+            pl.col("latest") > pl.col("completed_ns")
+        ),
+        _with_latest(asked, required.drop_nulls("client"), "row", [*GROUP_PLACE, "client", "incarnation"])
+        .filter(pl.col("latest") > pl.col("row"))
+        .with_columns(latest=pl.lit(0, pl.Int64)),
+    ]
+    return pl.concat(ahead).unique(["client", "incarnation", "row"], keep="first", maintain_order=True)
+
+
+def _first_done(required: pl.DataFrame, done: pl.DataFrame) -> pl.DataFrame:
+    """Each record once, by `at`, with when and by whom it was first done."""
+    required = required.sort("at", maintain_order=True)
+    required = required.filter(pl.col("at").ne_missing(pl.col("at").shift()))
+    done = arranged(done.select("at", "done_ns", "client", "incarnation", "row"), "at", "done_ns", "row")
+    first = pl.Series(found(done["at"], required["at"])).replace(-1, None)
+    who = done.drop("at").select(pl.all().gather(first))
+    return required.hstack(who).with_columns(pl.col("done_ns").fill_null(_NEVER_NS))
 
 
 def _with_latest(commits: pl.DataFrame, required: pl.DataFrame, name: str, by: list[str]) -> pl.DataFrame:
     """Each commit with the greatest `name` among the records below its offset, and the record that has it."""
-    latest = pl.col(name).cum_max().over(by)
-    last = pl.col(name) == latest
+    line = number(pl.concat([required.select(by), commits.select(by)]), *by)
+    required = required.with_columns(line=line[: required.height])
+    required = required.with_columns(latest=pl.col(name).cum_max().over("line").cast(pl.Int64))
+    last = pl.col(name) == pl.col("latest")
     required = required.select(
-        *by,
-        at="offset",
-        latest=latest.cast(pl.Int64),
-        undone=pl.when(last).then("offset").forward_fill().over(by),
-        undone_value=pl.when(last).then("value").forward_fill().over(by),
+        "line",
+        "at",
+        "latest",
+        undone=pl.when(last).then("offset").forward_fill().over("line"),
+        undone_value=pl.when(last).then("value").forward_fill().over("line"),
     )
     return (
-        commits.with_columns(last=pl.col("offset") - 1)
+        commits.with_columns(line=line[required.height :], last=pl.col("at") - 1)
         .sort("last")
+        .drop("at")
         .join_asof(
-            required.sort("at"),
-            left_on="last",
-            right_on="at",
-            by=by,
-            strategy="backward",
-            check_sortedness=False,
+            required, left_on="last", right_on="at", by="line", strategy="backward", check_sortedness=False
         )
     )
 

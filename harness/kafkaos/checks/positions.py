@@ -12,6 +12,8 @@ def between(jumps: pl.DataFrame, positions: pl.DataFrame, *, name: str = "skippe
 
     `positions` has place and offset, sorted by both.
     """
+    if jumps.is_empty():
+        return jumps.with_columns(pl.lit(None, pl.Int64).alias(name))
     ranked = positions.select("place", at="offset").unique(maintain_order=True)
     ranked = ranked.with_columns(rank=pl.int_range(1, pl.len() + 1).over("place"))
     table = jumps.with_columns(last=pl.col("offset") - 1)
@@ -44,9 +46,13 @@ def with_log_offsets(acked: pl.DataFrame, log: pl.DataFrame) -> pl.DataFrame:
     """Sends with the offset of the log where their acknowledgement came without one."""
     if not acked["offset"].null_count():
         return acked
-    found = log.drop_nulls("value").unique("value", keep="none").select("place", "value", found="offset")
+    found = (
+        log.drop_nulls("value")
+        .unique("value", keep="none")
+        .select("place", "value", found="offset", found_spot="spot")
+    )
     return (
         acked.join(found, on=["place", "value"], how="left")
-        .with_columns(offset=pl.coalesce("offset", "found"))
-        .drop("found")
+        .with_columns(offset=pl.coalesce("offset", "found"), spot=pl.coalesce("spot", "found_spot"))
+        .drop("found", "found_spot")
     )

@@ -9,6 +9,7 @@ import polars as pl
 
 from kafkaos.checks import views
 from kafkaos.checks.guarantee import broke, held, not_applicable, unknown
+from kafkaos.checks.keys import number
 from kafkaos.checks.positions import between, records_between
 from kafkaos.checks.seen import ByPartition, Seen
 from kafkaos.checks.story import delivery, first_rows, witness
@@ -16,7 +17,6 @@ from kafkaos.checks.verdict import WITNESSES_MAX, Verdict, plural
 from kafkaos.history import Recording
 
 _READER = ["client", "incarnation", "place"]
-_STRETCH = [*_READER, "stretch"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,16 +85,18 @@ def _steps(recording: Recording) -> pl.DataFrame:
         views.of_op(recording, kind).with_columns(kind=pl.lit(kind)) for kind in ("assign", "revoke", "seek")
     ]
     steps = pl.concat([reads, *resets], how="diagonal").sort("row")
+    steps = steps.with_columns(reader=number(steps, *_READER))
     reset = pl.col("kind") != "read"
-    if steps.select(
-        (reset & pl.col("place").is_null()).any()
-    ).item():  # without a partition: of all partitions
-        every = (reset & pl.col("place").is_null()).cast(pl.Int32).cum_sum().over("client", "incarnation")
+    everywhere = reset & pl.col("place").is_null()
+    if steps.select(everywhere.any()).item():  # without a partition: of all partitions
+        every = everywhere.cast(pl.Int32).cum_sum().over("client", "incarnation")
     else:
         every = pl.lit(0, dtype=pl.Int32)
-    opener = pl.when(reset).then("kind").forward_fill().over(_READER)
-    steps = steps.with_columns(stretch=reset.cast(pl.Int32).cum_sum().over(_READER) + every, opener=opener)
-    return steps.filter(~reset).with_columns(before=pl.col("offset").shift().over(_STRETCH))
+    opener = pl.when(reset).then("kind").forward_fill().over("reader")
+    stretch = reset.cast(pl.Int32).cum_sum().over("reader") + every
+    steps = steps.with_columns(stretch=stretch, opener=opener).filter(~reset)
+    same = pl.col("stretch") == pl.col("stretch").shift().over("reader")
+    return steps.with_columns(before=pl.when(same).then(pl.col("offset").shift().over("reader")))
 
 
 def _jumps(steps: pl.DataFrame) -> pl.DataFrame:
@@ -103,10 +105,12 @@ def _jumps(steps: pl.DataFrame) -> pl.DataFrame:
 
 def _restarts(steps: pl.DataFrame) -> pl.DataFrame:
     """First deliveries of a group's stretches that lie beyond all that its earlier stretches were given."""
+    given = steps.drop_nulls("group").with_row_index("first")
+    given = given.with_columns(whole=number(given, "reader", "stretch", "group"))
+    spans = given.group_by("whole").agg(pl.col("first").min(), furthest=pl.col("offset").max()).sort("first")
     stretches = (
-        steps.drop_nulls("group")
-        .group_by(*_STRETCH, "group", maintain_order=True)
-        .agg(pl.all().exclude("before").first(), furthest=pl.col("offset").max())
+        given[spans["first"]]
+        .with_columns(spans["furthest"])
         .sort("invoked_ns", "row")
         .with_columns(before=pl.col("furthest").cum_max().shift().over("group", "place"))
     )

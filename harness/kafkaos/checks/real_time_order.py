@@ -30,13 +30,20 @@ class RealTimeOrder(ByPartition):
     def look(self, recording: Recording) -> Seen:
         acked = views.sends(recording).filter(pl.col("outcome") == "ok")
         placed = with_log_offsets(acked, views.log(recording)).drop_nulls(["place", "offset", "completed_ns"])
+        sent = placed.select("place", "offset", "spot", "invoked_ns", "completed_ns").sort("spot")
         # One row an offset: after an unclean election two records were acknowledged at the same one, neither behind.
-        offsets = placed.group_by("place", "offset").agg(pl.col("completed_ns").min()).sort("place", "offset")
+        offsets = (
+            sent.group_by("spot", maintain_order=True).agg(
+                pl.col("place").first(), pl.col("completed_ns").min()
+            )
+            if sent["spot"].n_unique() < sent.height
+            else sent
+        )
         # From behind: the earliest acknowledgement at any higher offset of the same partition.
         earliest = pl.col("completed_ns").cum_min(reverse=True).shift(-1).over("place").alias("behind_ns")
-        behind = offsets.with_columns(earliest).select("place", "offset", "behind_ns")
-        sent = placed.select("place", "offset", "invoked_ns")
-        early = sent.join(behind, on=["place", "offset"]).filter(pl.col("invoked_ns") > pl.col("behind_ns"))
+        behind = offsets.select("spot", earliest)
+        sent = sent.join(behind, on="spot") if offsets is not sent else sent.with_columns(behind["behind_ns"])
+        early = sent.filter(pl.col("invoked_ns") > pl.col("behind_ns"))
         rows = first_rows(early, "invoked_ns")
         return Seen(
             counts={"acknowledged": acked.height, "placed": placed.height, "overtaken": early.height},

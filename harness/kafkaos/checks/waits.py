@@ -35,8 +35,8 @@ def waits(*, begun: Times, done: Times, came: Times, end_ns: int) -> Waits:
     begun, done, came = np.sort(begun), np.sort(done), np.sort(came)
     starts = np.concatenate([begun[:1], came])
     ends = np.concatenate([came, [end_ns]])
-    open_at_start = np.searchsorted(begun, starts, "right") > np.searchsorted(done, starts, "right")
     following = np.searchsorted(begun, starts, "right")
+    open_at_start = following > np.searchsorted(done, starts, "right")
     next_begun = np.append(begun, np.iinfo(np.int64).max)[following]
     starts = np.where(open_at_start, starts, next_begun)
     real = ends > starts
