@@ -44,7 +44,7 @@ from kafkaos.history.recorder import Isolation, Recorder
 from kafkaos.history.recording import archive, write_meta
 from kafkaos.history.rows import Op, Outcome
 from kafkaos.traffic.bodies import Body, BodyIsolation, keep_bodies, read_bodies
-from kafkaos.traffic.catch_up import wait_caught_up
+from kafkaos.traffic.catch_up import Reading, wait_caught_up
 from kafkaos.traffic.child import Spawner, Surroundings
 from kafkaos.traffic.handles import ConsumerHandle, FinalHandle, ProducerHandle, TransactionalHandle
 from kafkaos.traffic.settings import ConsumerSettings, FinalSettings, ProducerSettings, TransactionalSettings
@@ -383,9 +383,9 @@ class Chaos:
         self._record_apps()
         self.phase("end")
 
-    def _groups(self) -> dict[str, set[str]]:
-        """The groups that the drain waits for, with the topics whose ends they are to commit."""
-        groups: dict[str, set[str]] = {}
+    def _groups(self) -> dict[str, Reading]:
+        """The groups that the drain waits for, with the topics that they are to read to the end."""
+        groups: dict[str, Reading] = {}
         for client in self.clients.values():
             if not client.is_running:
                 continue
@@ -400,7 +400,10 @@ class Chaos:
             else:
                 continue
             if group is not None and topics:
-                groups.setdefault(group, set()).update(topics)
+                reading = groups.setdefault(group, Reading())
+                reading.topics.update(topics)
+                if client.settings.isolation == "uncommitted":
+                    reading.isolation = "uncommitted"
         return groups
 
     def _record_apps(self) -> None:

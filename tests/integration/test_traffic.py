@@ -12,8 +12,10 @@ from confluent_kafka import KafkaError, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from kafkaos.backends.processes import Supervisor
+from kafkaos.errors import WaitExpired
 from kafkaos.history.payload import foreign_value
 from kafkaos.history.reading import read_segments
+from kafkaos.traffic.catch_up import Reading, wait_caught_up
 from kafkaos.traffic.child import Surroundings
 from kafkaos.traffic.handles import ConsumerHandle, FinalHandle, ProducerHandle, TransactionalHandle
 from kafkaos.traffic.process import EXIT_FATAL
@@ -21,6 +23,7 @@ from kafkaos.traffic.settings import (
     Config,
     ConsumerSettings,
     FinalSettings,
+    Isolation,
     ProducerSettings,
     TransactionalSettings,
 )
@@ -185,6 +188,38 @@ def test_a_hanging_transaction_is_told_as_not_reached(stage: Callable[..., Stage
     assert at.offset("reached", "committed", 1) == at.offset("log_end", "committed", 1) == 0
     open_ones = at.rows(op="final", isolation="uncommitted", value=foreign_value(None, b"open"))
     assert open_ones["offset"].to_list() == [10, 11, 12]
+
+
+@pytest.mark.parametrize("isolation", ["uncommitted", "committed"])
+def test_a_group_catches_up_with_a_log_that_ends_in_what_no_reader_is_given(
+    isolation: Isolation, stage: Callable[..., Stage], kafka_cluster: Any
+) -> None:
+    """Behind the last record lie aborted ones and markers, whose end is never committed; an open transaction counts."""
+    at = stage(1)
+    for name, abort_ratio in (("keeps", 0.0), ("takes-back", 1.0)):
+        bank = at.transactional(
+            client=name, transactional_id=f"{at.topic}-{name}", abort_ratio=abort_ratio, count=50
+        )
+        bank.start()
+        assert bank.wait_ended(timeout_s=WAIT_S) == 0
+    desk = at.consumer(isolation=isolation)
+    desk.start()
+    group, reading = at.topic, {at.topic: Reading({at.topic}, isolation)}
+    config = kafka_cluster.client_config()
+    wait_caught_up(reading, config, timeout_s=WAIT_S)
+    assert desk.stop() == 0
+    assert desk.read == (50 if isolation == "committed" else 100)
+    at.final()
+    assert kafka_cluster.committed(group)[at.topic, 0] < at.offset("log_end", isolation, 0)
+
+    hanging = at.transactional(
+        client="hangs", transactional_id=f"{at.topic}-hangs", records_per_transaction=10_000
+    )
+    hanging.start()
+    hanging.wait_acknowledged(10, timeout_s=WAIT_S)
+    hanging.kill()
+    with pytest.raises(WaitExpired, match="did not catch up"):
+        wait_caught_up(reading, config, timeout_s=1.0)
 
 
 def test_a_final_reader_without_a_broker_claims_nothing(stage: Callable[..., Stage]) -> None:
