@@ -36,8 +36,10 @@ class Terminal:
 
     def pytest_report_teststatus(self, report: Any) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
         """With -v the verdict is told in the words of kafkaos."""
+        if report.when != "call" or report.outcome == "skipped":  # the report of a collection has no properties
+            return None
         outcome = dict(report.user_properties).get(OUTCOME_PROPERTY)
-        if report.when != "call" or outcome is None or report.outcome == "skipped":
+        if outcome is None:
             return None
         letter = "." if report.passed else "F"
         return report.outcome, letter, (WORDS[outcome].upper(), _MARKUP.get(outcome, _DOUBT))
