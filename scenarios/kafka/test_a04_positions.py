@@ -2,17 +2,12 @@
 
 import polars as pl
 import pytest
-from confluent_kafka import (
-    OFFSET_BEGINNING,
-    OFFSET_END,
-    ConsumerGroupState,
-    ConsumerGroupTopicPartitions,
-    TopicPartition,
-)
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, TopicPartition
 from confluent_kafka.admin import OffsetSpec
 
 from kafkaos.backends.ready import wait_until
 from kafkaos.checks import no_acknowledged_loss, no_phantom, offsets_agree, reader_order
+from kafkaos.cluster import HasGroups
 from kafkaos.faults import KillClient
 
 WAIT_S = 60
@@ -52,13 +47,15 @@ def test_a_consumer_starts_at_the_beginning_at_the_end_or_at_a_given_offset(kafk
 @pytest.mark.kafka_cluster("single", "three", "three-mtls")
 def test_after_a_crash_a_member_resumes_exactly_at_the_offsets_in_consumer_offsets(kafka_cluster, chaos):
     """A member killed and started again reads first, in each partition, the offset that its group had committed."""
+    if not isinstance(kafka_cluster, HasGroups):
+        pytest.skip("nobody tells what the coordinator of a group of this cluster knows")
     topic = kafka_cluster.create_topic("resumed", partitions=3)
     group = "book-keepers"
     chaos.producer(topic, rate=2000, partition="round_robin")
     consumer = chaos.consumer(topic, group=group, config=SHORT_SESSION)
     consumer.wait_read(2000, timeout_s=WAIT_S)
     wait_until(
-        lambda: len(_committed(kafka_cluster, group, topic)) == 3,
+        lambda: len(kafka_cluster.committed(group)) == 3,
         timeout_s=WAIT_S,
         what="all partitions are committed",
     )
@@ -66,17 +63,17 @@ def test_after_a_crash_a_member_resumes_exactly_at_the_offsets_in_consumer_offse
     with chaos.fault(KillClient(consumer.name)):
         # Once the coordinator has put the dead member out, no commit of it can be under way any more.
         wait_until(
-            lambda: _is_empty(kafka_cluster, group),
+            lambda: not kafka_cluster.members(group),
             timeout_s=WAIT_S,
             what="the dead member is out of the group",
         )
-        committed = _committed(kafka_cluster, group, topic)
+        committed = kafka_cluster.committed(group)
     consumer.wait_read(2000, after=consumer.mark(), timeout_s=WAIT_S)
     chaos.verify(no_acknowledged_loss, no_phantom, offsets_agree, reader_order)
 
     first = _first_offsets(chaos.recording.rows)
     assert all(offset > 0 for offset in committed.values())
-    assert {partition: first[consumer.name, 1, partition] for partition in range(3)} == committed
+    assert {(topic, partition): first[consumer.name, 1, partition] for partition in range(3)} == committed
     assert kafka_cluster.observe(["__consumer_offsets"]).partitions
 
 
@@ -119,15 +116,3 @@ def _first_offsets(rows: pl.DataFrame) -> dict[tuple[str, int, int], int]:
 def _end_offset(cluster, topic: str) -> int:
     place = TopicPartition(topic, 0)
     return cluster.admin().list_offsets({place: OffsetSpec.latest()})[place].result(WAIT_S).offset
-
-
-def _committed(cluster, group: str, topic: str) -> dict[int, int]:
-    """The group's offsets as the coordinator keeps them, of the partitions that have one."""
-    request = ConsumerGroupTopicPartitions(group, [TopicPartition(topic, p) for p in range(3)])
-    stored = cluster.admin().list_consumer_group_offsets([request])[group].result(WAIT_S)
-    return {place.partition: place.offset for place in stored.topic_partitions if place.offset >= 0}
-
-
-def _is_empty(cluster, group: str) -> bool:
-    described = cluster.admin().describe_consumer_groups([group])[group].result(WAIT_S)
-    return described.state == ConsumerGroupState.EMPTY
