@@ -1,4 +1,4 @@
-"""What both applications need: their settings, their lines, and patience with a cluster whose leaders come and go."""
+"""What the teller needs of its surroundings: settings, lines, and patience with leaders that come and go."""
 
 import json
 import os

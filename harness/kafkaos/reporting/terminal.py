@@ -36,7 +36,9 @@ class Terminal:
 
     def pytest_report_teststatus(self, report: Any) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
         """With -v the verdict is told in the words of kafkaos."""
-        if report.when != "call" or report.outcome == "skipped":  # the report of a collection has no properties
+        if (
+            report.when != "call" or report.outcome == "skipped"
+        ):  # the report of a collection has no properties
             return None
         outcome = dict(report.user_properties).get(OUTCOME_PROPERTY)
         if outcome is None:
