@@ -11,7 +11,7 @@ from typing import Any, Final
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from kafkaos.errors import WaitExpired
-from kafkaos.traffic.settings import Isolation
+from kafkaos.history.recorder import Isolation
 
 LOOK_EVERY_S: Final = 0.05
 REQUEST_TIMEOUT_S: Final = 10.0
