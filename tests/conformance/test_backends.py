@@ -346,6 +346,8 @@ def test_one_direction_between_two_containers_is_cut_and_healed(clusters: Cluste
     cluster.set_link_rule("cut", [(1, 2)], Effect(cut=True))
     assert not cluster.probe_link((1, 2), timeout_s=1).connected
     assert cluster.probe_link((3, 2), timeout_s=WAIT_S).round_trip_s is not None
+    # A follower that has all there is stays in the ISR, however long it is silent.
+    _send(cluster.client_config(), topic, b"hello")
     wait_until(
         lambda: (found := cluster.observe([topic]).partition(topic, 0)) is not None and found.isr == (1, 3),
         timeout_s=WAIT_S, what="broker 2 is out of the ISR",
