@@ -1,4 +1,4 @@
-"""Live clusters for the conformance suites, started once a session: of processes, or of `--kafka-backend docker`."""
+"""Live clusters for the conformance suites: of processes, or of `--kafka-backend docker`."""
 
 from __future__ import annotations
 
@@ -16,18 +16,21 @@ from kafkaos.spec import load_spec
 StartCluster = Callable[[str], ProcessCluster]
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def supervisor() -> Iterator[Supervisor]:
     supervisor = Supervisor()
     yield supervisor
     supervisor.close()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def started(
     supervisor: Supervisor, tmp_path_factory: pytest.TempPathFactory, kafkaos_session: Session
 ) -> Iterator[StartCluster]:
-    """A cluster by name, the same for all tests of this folder, and not idling beside those of others."""
+    """A cluster by name, the same for all tests of a file.
+
+    Not of the folder: pytest has packages only where there is an __init__.py, and seventeen JVMs would idle to the end.
+    """
     setup = Setup(kafkaos_session.backend, java_home=kafkaos_session.java_home, image=kafkaos_session.image)
     clusters: dict[str, ProcessCluster] = {}
 
