@@ -18,7 +18,7 @@ class Console:
 
     def __init__(self, cluster: Any) -> None:
         # Beside the keys that the settings name, so that they end with them.
-        folder = cluster.files(1).folder.parent / "console"
+        folder = cluster.client_folder / "console"
         self._environment = {**os.environ, **client_environment(cluster, folder=folder)}
 
     def __call__(self, tool: str, *arguments: str, typed: str = "") -> str:

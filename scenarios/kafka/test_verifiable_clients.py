@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from kafkaos.backends.jars import kafka_jars
+from kafkaos.backends.java import find_java
+from kafkaos.backends.jvm import Jvm
 from kafkaos.checks import (
     at_least_once,
     commits_follow_work,
@@ -17,6 +20,7 @@ from kafkaos.checks import (
 )
 from kafkaos.faults import Kill, KillClient
 from kafkaos.faults.roles import leader
+from kafkaos.spec import DEFAULT_KAFKA_VERSION
 
 WAIT_S = 60.0
 HEAP_MB = 128
@@ -33,12 +37,13 @@ SAFE = (
 )
 
 
-def command(cluster, tool, *arguments):
+def command(tool, *arguments):
     """A tool's command line in a shell, which fills in what the application is told by its environment.
 
     The value prefix is the incarnation: every start counts from 0 again.
     """
-    java = cluster.jvm.command(f"org.apache.kafka.tools.{tool}", *arguments, heap_mb=HEAP_MB)
+    jvm = Jvm(find_java(), kafka_jars(DEFAULT_KAFKA_VERSION))
+    java = jvm.command(f"org.apache.kafka.tools.{tool}", *arguments, heap_mb=HEAP_MB)
     more = '--bootstrap-server "$KAFKAOS_BOOTSTRAP" --command-config "$KAFKAOS_JAVA_CONFIG"'
     prefix = '--value-prefix "$KAFKAOS_INCARNATION"' if tool == "VerifiableProducer" else ""
     return ["sh", "-c", f'exec "$@" {more} {prefix}', "sh", *java]
@@ -51,13 +56,13 @@ def test_verifiable_clients_of_kafka_survive_the_kill_of_a_leader_and_their_own(
     topic = kafka_cluster.create_topic("orders", partitions=3, config={"min.insync.replicas": "2"})
     consumer = chaos.app(
         "consumer",
-        command(kafka_cluster, "VerifiableConsumer", "--topic", topic, "--group-id", "billing", "--verbose",
+        command("VerifiableConsumer", "--topic", topic, "--group-id", "billing", "--verbose",
                 "--session-timeout", "6000"),
         topics=[topic], reads=[topic], group="billing",
     )  # fmt: skip
     producer = chaos.app(
         "producer",
-        command(kafka_cluster, "VerifiableProducer", "--topic", topic, "--throughput", "500"),
+        command("VerifiableProducer", "--topic", topic, "--throughput", "500"),
         topics=[topic],
     )
 

@@ -19,7 +19,7 @@ WAIT_S = 60
 
 
 @pytest.mark.scenario("A7", "A8")
-@pytest.mark.kafka_cluster("three-mtls")
+@pytest.mark.kafka_cluster("three-mtls", brokers=3)
 def test_nothing_acknowledged_is_lost_through_leader_kill_min_isr_violation_and_consumer_kill(
     kafka_cluster, chaos
 ):

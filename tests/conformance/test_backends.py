@@ -6,14 +6,17 @@ Which capability each has is in `CAPABILITIES`; the table of the README is made 
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import subprocess
 import sys
 import tarfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import docker
 import pytest
 from confluent_kafka import Consumer, KafkaException, Producer
 from confluent_kafka.admin import NewTopic  # type: ignore[attr-defined]
@@ -22,16 +25,16 @@ from kafkaos import cluster as capabilities
 from kafkaos.apps.environment import client_environment
 from kafkaos.backends import docker_engine
 from kafkaos.backends.docker_cluster import DockerCluster
-from kafkaos.backends.docker_image import find_image
+from kafkaos.backends.docker_image import CACHE_LABEL, find_image
 from kafkaos.backends.external import ExternalCluster, read_client_config
 from kafkaos.backends.names import BACKENDS
 from kafkaos.backends.process import ProcessCluster
 from kafkaos.backends.processes import Supervisor
 from kafkaos.backends.ready import wait_until
 from kafkaos.backends.start import Running, Setup, start, start_own
-from kafkaos.errors import SetupFailed, WrongUse
+from kafkaos.errors import NotAvailable, SetupFailed, WrongUse
 from kafkaos.links.rules import Effect
-from kafkaos.spec import load_spec
+from kafkaos.spec import DEFAULT_KAFKA_VERSION, load_spec
 
 README = Path(__file__).parents[2] / "README.md"
 WAIT_S = 60
@@ -194,13 +197,15 @@ def test_a_paused_node_answers_nothing_until_it_is_resumed(backend: str, cluster
     probe.close()
 
 
-@pytest.mark.parametrize("backend", ["process", "docker"])
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_a_group_is_told_as_its_coordinator_knows_it_also_after_a_restart(
     backend: str, clusters: Clusters
 ) -> None:
     """Committed offsets outlast the coordinator; a member is named while it is one, and a left group is empty."""
     cluster = clusters.take(backend, "single")
-    assert isinstance(cluster, ProcessCluster)
+    owner = clusters.take("process", "single") if backend == "external" else cluster
+    assert isinstance(cluster, capabilities.HasGroups)
+    assert isinstance(owner, ProcessCluster)
     topic = cluster.create_topic(f"{backend}-grouped")
     group = f"{backend}-told"
     assert cluster.committed(group) == {}
@@ -220,27 +225,72 @@ def test_a_group_is_told_as_its_coordinator_knows_it_also_after_a_restart(
     assert cluster.members(group) == ["told"]
     assert cluster.committed(group) == {(topic, 0): 1}
     member.close()
-    cluster.kill(1)
-    cluster.start(1)
-    cluster.wait_healthy(timeout_s=WAIT_S)
+    owner.kill(1)
+    owner.start(1)
+    owner.wait_healthy(timeout_s=WAIT_S)
     assert cluster.committed(group) == {(topic, 0): 1}
     assert cluster.members(group) == []
 
 
 def test_an_external_clusters_own_topics_are_left_alone(clusters: Clusters) -> None:
-    """Emptied for the next test it loses only what was made through us, and letting go of it ends nothing."""
+    """Emptied for the next test, or let go of, it loses only what was made through us; theirs is no name for ours."""
     theirs = clusters.take("process", "single")
     theirs.admin().create_topics([NewTopic("theirs", 1, 1)])["theirs"].result(WAIT_S)
     ours = ExternalCluster(theirs.bootstrap, {}, log_folder=clusters.folder)
-    ours.create_topic("ours")
-    ours.reset()
-    wait_until(
-        lambda: "ours" not in theirs.admin().list_topics(timeout=WAIT_S).topics,
-        timeout_s=WAIT_S, what="our topic is gone",
-    )  # fmt: skip
-    ours.close()
+    with pytest.raises(SetupFailed, match="a topic theirs that this run did not make"):
+        ours.create_topic("theirs")
+    for end in (ours.reset, ours.close):
+        ours.create_topic("ours")
+        end()
+        wait_until(
+            lambda: "ours" not in theirs.admin().list_topics(timeout=WAIT_S).topics,
+            timeout_s=WAIT_S, what="our topic is gone",
+        )  # fmt: skip
     assert "theirs" in theirs.admin().list_topics(timeout=WAIT_S).topics
     theirs.admin().delete_topics(["theirs"])["theirs"].result(WAIT_S)
+
+
+def test_what_an_external_cluster_has_not_is_told_as_not_available(clusters: Clusters) -> None:
+    """It lacks every capability that the table says, and a test that uses one all the same is skipped, not broken."""
+    ours = clusters.take("external", "single")
+    for name in CAPABILITIES:
+        assert isinstance(ours, getattr(capabilities, name)) == (name == "HasGroups")
+    for use in (lambda: ours.kill(1), lambda: ours.tls, lambda: ours.partition_folder(1, "orders", 0)):
+        with pytest.raises(NotAvailable, match="needs a cluster of our own"):
+            use()
+    with pytest.raises(NotAvailable):
+        ours.coordinator("payments", kind="transaction")
+    with pytest.raises(AttributeError):
+        ours.no_such_thing  # noqa: B018
+
+
+@pytest.mark.parametrize("name", ["single", "single-mtls"])
+def test_run_bootstrap_runs_what_their_cluster_can_and_tells_why_not_the_rest(
+    name: str, clusters: Clusters, tmp_path: Path
+) -> None:
+    """`kafkaos run --bootstrap`: theirs is untouched, ours is gone, and what it cannot have is skipped."""
+    theirs = clusters.take("process", name)
+    told = client_environment(theirs, folder=tmp_path / "told")
+    theirs.admin().create_topics([NewTopic("untouched", 1, 1)])["untouched"].result(WAIT_S)
+    _send(theirs.client_config(), "untouched", b"theirs")
+    before = set(theirs.admin().list_topics(timeout=WAIT_S).topics)
+    possible = "records_without_a_key_spread_and_no_order_holds_between_partitions"
+    too_few = "main_job"
+    no_process = "a_torn_tail_of_the_only_replica_is_a_loss_that_is_told"
+    done = subprocess.run(
+        [
+            *(sys.executable, "-c", KAFKAOS, "run", possible, too_few, no_process),
+            *("--bootstrap", theirs.bootstrap, "--client-config", told["KAFKAOS_CLIENT_CONFIG"]),
+            *("--out", str(tmp_path / "out")),
+        ],
+        capture_output=True, text=True, timeout=3 * WAIT_S, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 passed, 2 skipped" in done.stdout
+    assert "it needs 3 brokers, and external has 1" in done.stdout
+    assert "is not available on cluster external: this backend cannot" in done.stdout
+    assert set(theirs.admin().list_topics(timeout=WAIT_S).topics) - before <= {"__consumer_offsets"}
+    assert _read(theirs.client_config(), "untouched", group="they") == b"theirs"
 
 
 def test_an_external_cluster_that_does_not_answer_is_one_sentence(tmp_path: Path) -> None:
@@ -306,23 +356,53 @@ def test_an_image_that_is_missing_or_has_no_kafka_is_one_sentence(tmp_path: Path
         client.close()
 
 
-def test_an_image_with_an_entry_point_a_user_and_volumes_of_its_own_runs_and_leaves_no_volume(
-    clusters: Clusters, tmp_path: Path
+@dataclass(frozen=True)
+class Layout:
+    """How somebody else's image with Kafka is made."""
+
+    java: str
+    """Where it has its Java."""
+    changes: tuple[str, ...]
+
+
+LAYOUTS = {
+    "apache": Layout(
+        "/opt/java/openjdk",
+        (
+            "USER appuser",
+            'VOLUME ["/etc/kafka/secrets", "/var/lib/kafka/data", "/mnt/shared/config"]',
+            'CMD ["/etc/kafka/docker/run"]',
+            "EXPOSE 9092",
+        ),
+    ),
+    "strimzi": Layout(
+        "/usr/lib/jvm/jre-21", ("USER 1001", "WORKDIR /opt/kafka", 'ENTRYPOINT ["/no/such/program"]')
+    ),
+}
+# What distributions of Kafka do there: any jar of the folder, and the Java of the environment.
+THEIR_RUN_CLASS = """#!/bin/sh
+for jar in "${0%/*}"/../libs/*.jar; do class_path="$class_path:$jar"; done
+[ -d "$LOG_DIR" ] || exit 3
+exec "$JAVA_HOME/bin/java" $KAFKA_HEAP_OPTS $KAFKA_JVM_PERFORMANCE_OPTS $KAFKA_JMX_OPTS $KAFKA_LOG4J_OPTS \\
+  -cp "${class_path#:}" $KAFKA_OPTS "$@"
+"""
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_broker_runs_on_an_image_laid_out_as_others_do_and_leaves_no_volume(
+    layout: str, clusters: Clusters, tmp_path: Path
 ) -> None:
-    """As Apache's and Strimzi's images are made: none of it is in the way, and nothing of it is left."""
+    """Java, user, volumes and entry point as in Apache's and Strimzi's images: a killed broker has its data again."""
     _engine()
     client = docker_engine.engine()
-    name = "kafkaos/as-published:1"
-    changes = 'ENTRYPOINT ["/no/such/program"]\nCMD ["run"]\nUSER 1001\nWORKDIR /opt/kafka\nVOLUME ["/var/lib/kafka"]'
+    name = f"kafkaos/as-{layout}:1"
     try:
         before = {volume.id for volume in client.volumes.list()}
-        origin = client.containers.create(find_image(client, load_spec("single").kafka, None, print).id)
-        origin.commit(*name.split(":"), changes=changes)
-        origin.remove(v=True)
-        setup = Setup("docker", image=name)
+        _lay_out(client, name, LAYOUTS[layout])
         cluster = start_own(
-            load_spec("single"), setup=setup, supervisor=clusters.supervisor, log_folder=tmp_path
-        )
+            load_spec("single"), setup=Setup("docker", image=name), supervisor=clusters.supervisor,
+            log_folder=tmp_path,
+        )  # fmt: skip
         topic = cluster.create_topic("there")
         _send(cluster.client_config(), topic, b"hello")
         cluster.kill(1)
@@ -331,9 +411,37 @@ def test_an_image_with_an_entry_point_a_user_and_volumes_of_its_own_runs_and_lea
         assert _read(cluster.client_config(), topic, group="readers") == b"hello"
         cluster.close()
         assert {volume.id for volume in client.volumes.list()} <= before
+        log = (tmp_path / "broker-1.log").read_text()
+        assert "[error]" not in log
+        assert log.count("Kafka Server started") == 2
     finally:
         client.images.remove(name, force=True)
         client.close()
+
+
+def _lay_out(client: docker.DockerClient, name: str, layout: Layout) -> None:
+    """An image of the files of our own, with another's script, user and place of Java."""
+    files = io.BytesIO()
+    with tarfile.open(fileobj=files, mode="w") as tar:
+        for path, text in {
+            "opt/kafka/bin/kafka-run-class.sh": THEIR_RUN_CLASS,
+            "etc/passwd": "root:x:0:0:root:/root:/bin/sh\nappuser:x:1000:1000::/home/appuser:/bin/sh\n",
+            "etc/kafka/docker/run": "#!/bin/sh\nexit 1\n",
+        }.items():
+            member = tarfile.TarInfo(path)
+            member.size, member.mode = len(text), 0o755
+            tar.addfile(member, io.BytesIO(text.encode()))
+        java = tarfile.TarInfo(layout.java.lstrip("/"))
+        java.type, java.linkname = tarfile.SYMTYPE, "/opt/java"
+        tar.addfile(java)
+    origin = client.containers.create(find_image(client, DEFAULT_KAFKA_VERSION, None, print).id)
+    try:
+        origin.put_archive("/", files.getvalue())
+        # Without the label of the start-up cache, which holds for our own class path alone.
+        changes = [f"ENV JAVA_HOME={layout.java}", f"LABEL {CACHE_LABEL}=", *layout.changes]
+        origin.commit(*name.split(":"), changes="\n".join(changes))
+    finally:
+        origin.remove(v=True)
 
 
 def test_one_direction_between_two_containers_is_cut_and_healed(clusters: Clusters) -> None:

@@ -262,8 +262,11 @@ def test_doctor_finds_what_is_missing(tmp_path: Path, environment: dict[str, str
     done = kafkaos("doctor", "--json", environment=environment)
     assert done.returncode == 0, done.stdout
     process, *others = json.loads(done.stdout)["backends"]
-    assert process == {"name": "process", "available": True, "reason": None}
+    assert (process["name"], process["available"], process["reason"]) == ("process", True, None)
     assert [backend["name"] for backend in others] == ["docker", "external"]
+    external = others[1]["lacking"]
+    assert "cannot kill a node" in external["kill"]
+    assert "kill-client" not in external
     assert all(backend["available"] or backend["reason"] for backend in others)
     done = kafkaos("doctor", "--json", "--java-home", str(tmp_path), environment=environment)
     assert done.returncode == 2

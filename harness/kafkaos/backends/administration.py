@@ -175,19 +175,24 @@ class Administration:
         }
 
     def members(self: _Asked, group: str) -> Sequence[str]:
-        found: list[str] = []
+        return members_of(group, self._own_config())
 
-        # A new client for each question: one that has outlived its brokers' restarts was seen to wait in vain.
-        def told() -> bool:
-            admin = AdminClient({**self._own_config(), "log_level": 0})
-            with contextlib.suppress(KafkaException, TimeoutError):
-                described = admin.describe_consumer_groups([group])[group].result(GROUP_TIMEOUT_S)
-                found[:] = [member.client_id for member in described.members]
-                return True
-            return False
 
-        wait_until(told, timeout_s=DEADLINE_S, what=f"the coordinator tells the members of group {group}")
-        return found
+def members_of(group: str, config: Mapping[str, Any]) -> list[str]:
+    """The client ids of a group's members, as a client of these settings is told; WaitExpired if it is not."""
+    found: list[str] = []
+
+    # A new client for each question: one that has outlived its brokers' restarts was seen to wait in vain.
+    def told() -> bool:
+        admin = AdminClient({**config, "log_level": 0})
+        with contextlib.suppress(KafkaException, TimeoutError):
+            described = admin.describe_consumer_groups([group])[group].result(GROUP_TIMEOUT_S)
+            found[:] = [member.client_id for member in described.members]
+            return True
+        return False
+
+    wait_until(told, timeout_s=DEADLINE_S, what=f"the coordinator tells the members of group {group}")
+    return found
 
 
 def _alter(

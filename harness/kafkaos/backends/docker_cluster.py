@@ -22,12 +22,11 @@ from testcontainers.core.config import testcontainers_config
 from testcontainers.core.container import DockerContainer
 
 from kafkaos.backends import docker_engine, kraft, mounts, network
-from kafkaos.backends.docker_engine import LABEL, STATE_LABEL, ContainerProcess, told
-from kafkaos.backends.docker_image import KafkaImage, find_image
+from kafkaos.backends.docker_engine import ContainerProcess, labels, told
+from kafkaos.backends.docker_image import KafkaImage, image_for
 from kafkaos.backends.docker_network import NOWHERE, Networks, host_is_in
 from kafkaos.backends.jars import Progress
 from kafkaos.backends.jvm import FAST_START, LOG_CONFIG, heap_options
-from kafkaos.backends.places import state_folder
 from kafkaos.backends.process import ProcessCluster, started
 from kafkaos.backends.processes import Supervisor
 from kafkaos.backends.wires import CLIENTS
@@ -47,10 +46,8 @@ class DockerCluster(ProcessCluster):
     """A cluster whose nodes are containers. Use `start_docker_cluster`."""
 
     backend = "docker"
-    # What a container has not, so that faults that need it are told as not available: the host's faketime library, and
-    # the jars of another version.
+    # What a container has not, so that faults that need it are told as not available: the host's faketime library.
     set_environment = None  # type: ignore[assignment]
-    set_version = None  # type: ignore[assignment]
 
     def __init__(
         self,
@@ -65,8 +62,10 @@ class DockerCluster(ProcessCluster):
         super().__init__(spec, supervisor=supervisor, jvm=None, subnet=subnet, log_folder=log_folder)
         self._client = client
         self._image = image
+        self._images: dict[int, KafkaImage] = {}
+        """Of the nodes that run another version than the rest."""
         self._containers: dict[int, DockerContainer] = {}
-        self._labels = {LABEL: str(subnet.number), STATE_LABEL: str(state_folder())}
+        self._labels = labels(subnet.lock_path)
         self._networks = Networks(subnet.number, self._labels)
         self._places = dict.fromkeys((node.id for node in self.nodes), NOWHERE)
         self._mount_mode = "rw"
@@ -139,21 +138,24 @@ class DockerCluster(ProcessCluster):
     def _spawn(self, node: Node) -> ContainerProcess:
         log = self.log_path(node.id)
         log.parent.mkdir(parents=True, exist_ok=True)
+        image = self._images.get(node.id, self._image)
         with told(f"start {node.name}"):
+            if node.id in self._containers and self._containers[node.id].image != image.id:
+                self._remove(node.id)
             if node.id in self._containers:
                 self._containers[node.id].get_wrapped_container().start()
             else:
                 # Kept first: a container that was made and did not start has to be removed as well.
-                self._containers[node.id] = self._container(node, log)
+                self._containers[node.id] = self._container(node, image, log)
                 self._containers[node.id].start()
         return ContainerProcess(self._containers[node.id].get_wrapped_container(), node.name, log)
 
-    def _container(self, node: Node, log: Path) -> DockerContainer:
+    def _container(self, node: Node, image: KafkaImage, log: Path) -> DockerContainer:
         """A container of the node, not yet started: same user, same folders, fixed ports."""
-        made = DockerContainer(self._image.id).with_name(f"kafkaos-{self._subnet.number}-{node.name}")
+        made = DockerContainer(image.id).with_name(f"kafkaos-{self._subnet.number}-{node.name}")
         made.with_envs(
             KAFKA_HEAP_OPTS=" ".join(heap_options(self.spec.heap_mb)),
-            KAFKA_JVM_PERFORMANCE_OPTS=" ".join([*FAST_START, *self._image.cache_options]),
+            KAFKA_JVM_PERFORMANCE_OPTS=" ".join([*FAST_START, *image.cache_options]),
             KAFKA_LOG4J_OPTS=f"-Dlog4j2.configurationFile={self._subnet.folder / 'log4j2.properties'}",
             KAFKA_OPTS=f"-Djdk.net.hosts.file={self.files(node.id).hosts}",
             KAFKA_JMX_OPTS="-Dkafkaos=1",  # instead of an open JMX port
@@ -179,7 +181,7 @@ class DockerCluster(ProcessCluster):
                 "/bin/sh",
                 "-c",
                 script,
-                self._image.run_class,
+                image.run_class,
                 str(self.files(node.id).properties),
                 str(log),
             ],
@@ -188,13 +190,25 @@ class DockerCluster(ProcessCluster):
             hostname=node.name,
         )
 
+    def version(self, node_id: int) -> str:
+        return self._images.get(node_id, self._image).version
+
+    def set_version(self, node_id: int, version: str) -> None:
+        """The node's next start is of this version's image; SetupFailed where that cannot be had."""
+        self._images[node_id] = image_for(
+            self._client, version, None, supervisor=self._supervisor, log_folder=self._log_folder
+        )
+
+    def _remove(self, node_id: int) -> None:
+        container = self._containers.pop(node_id)
+        if container._container is not None:
+            docker_engine.remove(container._container)
+        container.get_docker_client().client.close()
+
     def close(self) -> None:
         """Remove every container, the network, and the cluster's files."""
-        for container in self._containers.values():
-            if container._container is not None:
-                docker_engine.remove(container._container)
-            container.get_docker_client().client.close()
-        self._containers.clear()
+        for node_id in list(self._containers):
+            self._remove(node_id)
         self._networks.remove()
         super().close()
         self._client.close()
@@ -221,7 +235,9 @@ def start_docker_cluster(
     """As `start_cluster`; SetupFailed without an engine, without the image, with an image that has no Kafka."""
     wanted = adapted(spec)
     client = docker_engine.engine()
-    found = find_image(client, spec.kafka, image, progress)
+    found = image_for(
+        client, spec.kafka, image, supervisor=supervisor, log_folder=log_folder, progress=progress
+    )
     found.checkpoint()
     subnet = network.reserve(
         kraft.node_ids(wanted), client_port=spec.client_port, rng=rng or random.Random(os.getpid())

@@ -1,7 +1,7 @@
 """The Docker engine: reached or told why not, one container as a process, and what a dead harness left swept away.
 
-Clean-up is by label: each container and network names its subnet; a subnet whose lock is free has no harness any more.
-So testcontainers' own reaper, an image of its own, is not needed.
+Clean-up is by label: each container and network names a lock of its harness; where the lock is free, that harness is no
+more. So testcontainers' own reaper, an image of its own, is not needed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from kafkaos.backends.places import state_folder, try_lock
 from kafkaos.backends.ready import wait_until
 from kafkaos.errors import SetupFailed, WaitExpired
 
-LABEL = "kafkaos.subnet"
+LOCK_LABEL = "kafkaos.lock"
 STATE_LABEL = "kafkaos.state"
 KILL_DEADLINE_S = 30.0
 ENGINE_TIMEOUT_S = 120
@@ -134,14 +134,19 @@ class ContainerProcess:
             return self.wait(KILL_DEADLINE_S)
 
 
+def labels(lock: Path) -> dict[str, str]:
+    """By these `sweep` knows a container or network, once nobody holds this lock any more."""
+    return {LOCK_LABEL: str(lock), STATE_LABEL: str(state_folder())}
+
+
 def sweep(client: docker.DockerClient) -> list[str]:
     """Remove containers and networks whose harness is gone; their names."""
     removed = []
     mine: dict[str, Any] = {"label": f"{STATE_LABEL}={state_folder()}"}
     things: list[Any] = [*client.containers.list(all=True, filters=mine), *client.networks.list(filters=mine)]
     for thing in things:
-        labels = thing.labels if isinstance(thing, Container) else thing.attrs["Labels"]
-        lock = try_lock(state_folder() / f"subnet-{labels[LABEL]}.lock")
+        told = thing.labels if isinstance(thing, Container) else thing.attrs["Labels"]
+        lock = try_lock(Path(told[LOCK_LABEL]))
         if lock is None:
             continue
         try:

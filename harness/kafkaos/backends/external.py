@@ -11,14 +11,15 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from confluent_kafka import KafkaException
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from kafkaos.backends.administration import members_of
 from kafkaos.backends.topics import ADMIN_TIMEOUT_S, Topics
 from kafkaos.cluster import ClusterState, Node, PartitionState
-from kafkaos.errors import SetupFailed, WrongUse
+from kafkaos.errors import NotAvailable, SetupFailed, WrongUse
 from kafkaos.spec import ClusterSpec
 from kafkaos.tls.private import private_folder, write_private
 
@@ -32,6 +33,10 @@ LOGIN_MODULES = {
     "SCRAM-SHA-256": "org.apache.kafka.common.security.scram.ScramLoginModule",
     "SCRAM-SHA-512": "org.apache.kafka.common.security.scram.ScramLoginModule",
 }
+
+
+class OnlyOfOurOwn(NotAvailable, AttributeError):
+    """What a cluster that is there already has not; `isinstance` of a capability is False for it, and not an error."""
 
 
 class ExternalCluster(Topics):
@@ -62,6 +67,18 @@ class ExternalCluster(Topics):
         # Copied: a cluster of ours has nine brokers at most, theirs may have more.
         plain = ClusterSpec(name=NAME, timeouts="production", kafka="external", links="none")
         self._spec = plain.model_copy(update={"brokers": len(found)})
+
+    if not TYPE_CHECKING:  # for a type checker it has no more than what stands here
+
+        def __getattr__(self, name: str) -> Any:
+            from kafkaos.backends.process import ProcessCluster
+
+            if hasattr(ProcessCluster, name) and not name.startswith("_"):
+                raise OnlyOfOurOwn(
+                    f"`{name}` needs a cluster of our own, and not one that is there already: take the backend "
+                    "`process` or `docker`"
+                )
+            raise AttributeError(name)
 
     @property
     def spec(self) -> ClusterSpec:
@@ -123,6 +140,18 @@ class ExternalCluster(Topics):
     def admin(self) -> AdminClient:
         return self._admin
 
+    def create_topic(self, name: str, **wanted: Any) -> str:
+        """As of every cluster; SetupFailed where there is a topic of this name, which is left alone."""
+        try:
+            return super().create_topic(name, **wanted)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise
+            raise SetupFailed(
+                f"the cluster at {self.bootstrap} has a topic {name} that this run did not make, and so must not "
+                "delete: take another cluster, or delete it yourself if nobody needs it"
+            ) from None
+
     def alive(self) -> list[int]:
         """The brokers that the cluster itself names."""
         try:
@@ -150,9 +179,26 @@ class ExternalCluster(Topics):
 
     def coordinator(self, key: str, *, kind: Literal["group", "transaction"] = "group") -> int:
         if kind == "transaction":
-            raise WrongUse("the coordinator of a transaction is not told to clients of an external cluster")
+            raise NotAvailable(
+                "the coordinator of a transaction is not told to clients of an external cluster"
+            )
         asked = self.admin().describe_consumer_groups([key], request_timeout=ADMIN_TIMEOUT_S)[key]
         return int(asked.result(ADMIN_TIMEOUT_S).coordinator.id)
+
+    def committed(self, group: str) -> Mapping[tuple[str, int], int]:
+        """Of our own topics; not by an admin client, which crashes (SIGSEGV) on the answer NOT_COORDINATOR."""
+        places = [TopicPartition(p.topic, p.partition) for p in self.observe(self._topics).partitions]
+        if not places:
+            return {}
+        asking = Consumer({**self._config, "group.id": group, "log_level": 0})
+        try:
+            told = asking.committed(places, timeout=ADMIN_TIMEOUT_S)
+        finally:
+            asking.close()
+        return {(place.topic, place.partition): place.offset for place in told if place.offset >= 0}
+
+    def members(self, group: str) -> Sequence[str]:
+        return members_of(group, self._config)
 
     def wait_healthy(self, *, timeout_s: float = 60.0) -> None:
         """Every broker of the beginning is there, and our own topics have their leaders and replicas."""
@@ -168,9 +214,12 @@ class ExternalCluster(Topics):
         self._wait_until_it_is(healthy, timeout_s)
 
     def close(self) -> None:
-        """Let go of it; nothing of it ends."""
-        self.__dict__.pop("_admin", None)
-        shutil.rmtree(self._client_folder, ignore_errors=True)
+        """Let go of it; nothing of it ends, but the topics that were made here."""
+        try:
+            self.reset()
+        finally:
+            self.__dict__.pop("_admin", None)
+            shutil.rmtree(self._client_folder, ignore_errors=True)
 
 
 def read_client_config(path: Path) -> dict[str, str]:

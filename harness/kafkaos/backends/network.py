@@ -43,6 +43,10 @@ class Subnet:
         return f"127.{self.number}.{reader}.{node}"
 
     @property
+    def lock_path(self) -> Path:
+        return lock_path(self.number)
+
+    @property
     def folder(self) -> Path:
         return state_folder() / f"cluster-{self.number}"
 
@@ -64,7 +68,7 @@ def reserve(node_ids: Iterable[int], *, client_port: int | None, rng: random.Ran
     rng.shuffle(numbers)
     busy: tuple[str, int] | None = None
     for number in numbers:
-        lock = try_lock(state_folder() / f"subnet-{number}.lock")
+        lock = try_lock(lock_path(number))
         if lock is None:
             continue
         # Whoever had this number is dead: what is left of it is stale.
@@ -95,12 +99,17 @@ def sweep() -> list[Path]:
     removed = []
     for kind, remove in (("cluster-", remove_folder), ("firewall-", _remove_firewall)):
         for path in sorted(state_folder().glob(f"{kind}*")):
-            lock = try_lock(state_folder() / f"subnet-{path.name.removeprefix(kind)}.lock")
+            lock = try_lock(lock_path(path.name.removeprefix(kind)))
             if lock is not None:
                 remove(path)
                 os.close(lock)
                 removed.append(path)
     return removed
+
+
+def lock_path(number: int | str) -> Path:
+    """Held for as long as a cluster has this subnet."""
+    return state_folder() / f"subnet-{number}.lock"
 
 
 def firewall_marker(number: int) -> Path:

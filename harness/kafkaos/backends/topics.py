@@ -117,5 +117,6 @@ class Topics:
             for future in self.admin().delete_topics(self._topics).values() if self._topics else ():
                 future.result(ADMIN_TIMEOUT_S)
         except KafkaException as error:
-            raise KafkaosError(f"cluster {self.spec.name} could not be emptied: {error}") from None
+            left = ", ".join(self._topics)
+            raise KafkaosError(f"cluster {self.spec.name} could not be emptied of {left}: {error}") from None
         self._topics.clear()

@@ -15,6 +15,8 @@ from typing import Any
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from kafkaos.backends.names import Backend
+from kafkaos.commands.listing import faults
 from kafkaos.commands.options import JavaHome, Json
 from kafkaos.commands.telling import print_json, stdout
 from kafkaos.errors import EXIT_HELD, EXIT_UNKNOWN, KafkaosError
@@ -37,14 +39,16 @@ class Finding:
 
 def doctor(java_home: JavaHome = None, json: Json = False) -> int:
     """Look at this machine: Python, Java, Kafka's jars, loopback addresses, memory, disk, leftovers."""
+    from kafkaos.backends.docker_engine import unavailable
+
     looks: list[Callable[[], Finding]] = [_python, _system, _jars, _loopback, _memory, _disk, _leftovers]
     looks[2:2] = [lambda: _java(java_home), lambda: _start_cache(java_home)]
     findings = [_safely(look) for look in looks]
     reasons = [f.told for f in findings if f.needed and not f.ok]
     backends = [
-        {"name": "process", "available": not reasons, "reason": "; ".join(reasons) or None},
-        _docker(),
-        {"name": "external", "available": True, "reason": None},
+        _backend("process", "; ".join(reasons) or None),
+        _backend("docker", unavailable()),
+        _backend("external", None),
     ]
     status = EXIT_UNKNOWN if reasons else EXIT_HELD
     if json:
@@ -54,11 +58,22 @@ def doctor(java_home: JavaHome = None, json: Json = False) -> int:
     return status
 
 
-def _docker() -> dict[str, Any]:
-    from kafkaos.backends.docker_engine import unavailable
+def _backend(name: Backend, reason: str | None) -> dict[str, Any]:
+    """Whether it runs here, and the faults that it cannot have here, each with the reason."""
+    lacking = {row["name"]: row["reason"] for row in faults(name) if not row["available"]}
+    return {"name": name, "available": reason is None, "reason": reason, "lacking": lacking}
 
-    reason = unavailable()
-    return {"name": "docker", "available": reason is None, "reason": reason}
+
+def _can(backend: dict[str, Any]) -> str:
+    """In words."""
+    lacking = len(backend["lacking"])
+    which = f"{lacking} of {len(faults(backend['name']))} faults (kafkaos list faults --backend {backend['name']})"
+    told = f"can run here, without {which}" if lacking else "can run here, with all faults"
+    from kafkaos.backends.docker_image import has_image
+
+    if backend["name"] != "docker" or has_image():
+        return told
+    return f"{told}; it has no image yet: the first start pulls one, or `kafkaos image build` makes one"
 
 
 def _print(findings: list[Finding], backends: list[dict[str, Any]]) -> None:
@@ -70,7 +85,7 @@ def _print(findings: list[Finding], backends: list[dict[str, Any]]) -> None:
         table.add_row(f.name, mark, f.told.replace("[", r"\["))
     for backend in backends:
         mark = "[green]ok" if backend["available"] else "[yellow]note"
-        table.add_row(f"backend {backend['name']}", mark, backend["reason"] or "can run here")
+        table.add_row(f"backend {backend['name']}", mark, backend["reason"] or _can(backend))
     stdout().print(table)
 
 

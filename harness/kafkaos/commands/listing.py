@@ -31,7 +31,7 @@ def list_things(
     named = check_backend(backend)
     makers = {
         "clusters": _clusters,
-        "faults": lambda: _faults(named),
+        "faults": lambda: faults(named),
         "guarantees": _guarantees,
         "scenarios": _scenarios,
     }
@@ -75,7 +75,7 @@ def _clusters() -> Rows:
     ]
 
 
-def _faults(backend: NamedBackend) -> Rows:
+def faults(backend: NamedBackend) -> Rows:
     """Whether a fault is available on this machine: asked of a cluster that has all that a cluster file can ask for."""
     from kafkaos.faults import registry
 
