@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -46,8 +46,6 @@ class DockerCluster(ProcessCluster):
     """A cluster whose nodes are containers. Use `start_docker_cluster`."""
 
     backend = "docker"
-    # What a container has not, so that faults that need it are told as not available: the host's faketime library.
-    set_environment = None  # type: ignore[assignment]
 
     def __init__(
         self,
@@ -65,6 +63,8 @@ class DockerCluster(ProcessCluster):
         self._images: dict[int, KafkaImage] = {}
         """Of the nodes that run another version than the rest."""
         self._containers: dict[int, DockerContainer] = {}
+        self._made_of: dict[int, tuple[str, dict[str, str]]] = {}
+        """Of each container the image and the node's own variables: with others it is made anew."""
         self._labels = labels(subnet.lock_path)
         self._networks = Networks(subnet.number, self._labels)
         self._places = dict.fromkeys((node.id for node in self.nodes), NOWHERE)
@@ -139,14 +139,16 @@ class DockerCluster(ProcessCluster):
         log = self.log_path(node.id)
         log.parent.mkdir(parents=True, exist_ok=True)
         image = self._images.get(node.id, self._image)
+        made_of = (image.id, self._environments.get(node.id, {}))
         with told(f"start {node.name}"):
-            if node.id in self._containers and self._containers[node.id].image != image.id:
+            if node.id in self._containers and self._made_of[node.id] != made_of:
                 self._remove(node.id)
             if node.id in self._containers:
                 self._containers[node.id].get_wrapped_container().start()
             else:
                 # Kept first: a container that was made and did not start has to be removed as well.
                 self._containers[node.id] = self._container(node, image, log)
+                self._made_of[node.id] = made_of
                 self._containers[node.id].start()
         return ContainerProcess(self._containers[node.id].get_wrapped_container(), node.name, log)
 
@@ -160,7 +162,10 @@ class DockerCluster(ProcessCluster):
             KAFKA_OPTS=f"-Djdk.net.hosts.file={self.files(node.id).hosts}",
             KAFKA_JMX_OPTS="-Dkafkaos=1",  # instead of an open JMX port
             LOG_DIR="/tmp",
+            **self._environments.get(node.id, {}),
         )
+        for folder in _folders_in(self._environments.get(node.id, {})):
+            made.with_volume_mapping(folder, folder, "rw")
         made.with_volume_mapping(self._subnet.folder, str(self._subnet.folder), self._mount_mode)
         made.with_volume_mapping(log.parent, str(log.parent), "rw")
         ports: dict[str, tuple[str, int]] = {}
@@ -190,6 +195,19 @@ class DockerCluster(ProcessCluster):
             hostname=node.name,
         )
 
+    def set_environment(self, node_id: int, variables: Mapping[str, str]) -> None:
+        """As in the process backend; what the values name on this machine is there too, in the same place.
+
+        NotAvailable for a library of this machine's C library, where the image may have another.
+        """
+        image = self._images.get(node_id, self._image)
+        if "LD_PRELOAD" in variables and not image.is_own:
+            raise NotAvailable(
+                f"a library of this machine may not fit the image {image.name}: take the one that "
+                "`kafkaos image build` makes"
+            )
+        super().set_environment(node_id, variables)
+
     def version(self, node_id: int) -> str:
         return self._images.get(node_id, self._image).version
 
@@ -212,6 +230,11 @@ class DockerCluster(ProcessCluster):
         self._networks.remove()
         super().close()
         self._client.close()
+
+
+def _folders_in(variables: Mapping[str, str]) -> set[str]:
+    """The folders of the files that variables name: a file alone would not be seen when another takes its place."""
+    return {str(Path(value).parent) for value in variables.values() if value.startswith("/")}
 
 
 def adapted(spec: ClusterSpec) -> ClusterSpec:

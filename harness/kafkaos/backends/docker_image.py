@@ -51,6 +51,11 @@ class KafkaImage:
     run_class: str = RUN_CLASS
 
     @property
+    def is_own(self) -> bool:
+        """Whether it was made here, of what runs on this machine."""
+        return self.name.startswith(f"{OWN_REPOSITORY}:")
+
+    @property
     def cache_options(self) -> list[str]:
         return class_archive_options(PUBLISHED_ARCHIVE) if self.cache is None else cache_options(self.cache)
 
