@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import signal
 import subprocess
 import sys
 import tarfile
@@ -303,37 +304,48 @@ def test_an_external_cluster_that_does_not_answer_is_one_sentence(tmp_path: Path
         read_client_config(broken)
 
 
-def test_containers_of_a_harness_that_was_killed_are_removed_by_the_next(
-    clusters: Clusters, tmp_path: Path
+HEAL = ("heal", "nowhere")
+NEXT_START = ("up", "--backend", "docker", "single", "--", "true")
+
+
+@pytest.mark.parametrize(
+    ("number", "then"),
+    [(signal.SIGINT, None), (signal.SIGKILL, HEAL), (signal.SIGKILL, NEXT_START)],
+    ids=["ctrl-c", "kill-9-and-heal", "kill-9-and-the-next-start"],
+)
+def test_nothing_is_left_in_the_engine(
+    number: signal.Signals, then: tuple[str, ...] | None, tmp_path: Path
 ) -> None:
-    """kill -9 of `kafkaos up --backend docker` leaves a container and a network; `kafkaos heal` removes both."""
+    """Of `kafkaos up --backend docker`: no container, network, volume or file, after Ctrl-C or the next start's end."""
     _engine()
-    log = tmp_path / "up.log"
-    with log.open("w") as told:
-        up = subprocess.Popen(
-            [sys.executable, "-c", KAFKAOS, "up", "--backend", "docker", "single"],
-            stdout=told, stderr=told, env={**os.environ, "KAFKAOS_STATE": str(tmp_path / "state")},
-        )  # fmt: skip
-    try:
-        wait_until(
-            lambda: "is ready at" in log.read_text(), timeout_s=WAIT_S, what=f"the cluster is up: {log}"
-        )
-    finally:
-        up.kill()
-        up.wait(WAIT_S)
-    mine = {"label": f"{docker_engine.STATE_LABEL}={tmp_path / 'state'}"}
+    state, log = tmp_path / "state", tmp_path / "up.log"
+    environment = {**os.environ, "KAFKAOS_STATE": str(state)}
+    mine = {"label": f"{docker_engine.STATE_LABEL}={state}"}
     client = docker_engine.engine()
     try:
-        assert (
-            len(client.containers.list(all=True, filters=mine))
-            == len(client.networks.list(filters=mine))
-            == 1
-        )
-        subprocess.run(
-            [sys.executable, "-c", KAFKAOS, "heal", str(tmp_path)],
-            env={**os.environ, "KAFKAOS_STATE": str(tmp_path / "state")}, check=True, timeout=WAIT_S,
-        )  # fmt: skip
+        volumes = {volume.id for volume in client.volumes.list()}
+        with log.open("w") as told:
+            up = subprocess.Popen(
+                [sys.executable, "-c", KAFKAOS, "up", "--backend", "docker", "single"],
+                stdout=told, stderr=told, env=environment,
+            )  # fmt: skip
+        try:
+            wait_until(
+                lambda: "is ready at" in log.read_text(), timeout_s=WAIT_S, what=f"the cluster is up: {log}"
+            )
+        finally:
+            up.send_signal(number)
+            up.wait(WAIT_S)
+        if then is not None:
+            assert len(client.containers.list(all=True, filters=mine)) == 1
+            assert len(client.networks.list(filters=mine)) == 1
+            subprocess.run(
+                [sys.executable, "-c", KAFKAOS, *then], env=environment, cwd=tmp_path, check=True,
+                capture_output=True, timeout=2 * WAIT_S,
+            )  # fmt: skip
         assert client.containers.list(all=True, filters=mine) == client.networks.list(filters=mine) == []
+        assert {volume.id for volume in client.volumes.list()} <= volumes
+        assert [path for path in state.iterdir() if path.suffix != ".lock"] == []
     finally:
         client.close()
 
