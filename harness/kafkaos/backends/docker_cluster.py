@@ -18,15 +18,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import docker
-from testcontainers.core.config import testcontainers_config
 from testcontainers.core.container import DockerContainer
 
 from kafkaos.backends import docker_engine, kraft, mounts, network
 from kafkaos.backends.docker_engine import ContainerProcess, labels, told
 from kafkaos.backends.docker_image import KafkaImage, image_for
 from kafkaos.backends.docker_network import NOWHERE, Networks, host_is_in
+from kafkaos.backends.docker_node import NodeContainer
 from kafkaos.backends.jars import Progress
-from kafkaos.backends.jvm import FAST_START, LOG_CONFIG, heap_options
+from kafkaos.backends.jvm import LOG_CONFIG
 from kafkaos.backends.process import ProcessCluster, started
 from kafkaos.backends.processes import Supervisor
 from kafkaos.backends.wires import CLIENTS
@@ -34,9 +34,6 @@ from kafkaos.cluster import Node
 from kafkaos.errors import NotAvailable
 from kafkaos.links.steering import Route
 from kafkaos.spec import ClusterSpec
-
-# Clean-up is by label: see docker_engine.
-testcontainers_config.ryuk_disabled = True
 
 PORT_STEP = 10
 """From one node's ports for other nodes to the next node's."""
@@ -63,8 +60,7 @@ class DockerCluster(ProcessCluster):
         self._images: dict[int, KafkaImage] = {}
         """Of the nodes that run another version than the rest."""
         self._containers: dict[int, DockerContainer] = {}
-        self._made_of: dict[int, tuple[str, dict[str, str]]] = {}
-        """Of each container the image and the node's own variables: with others it is made anew."""
+        self._made_of: dict[int, NodeContainer] = {}
         self._labels = labels(subnet.lock_path)
         self._networks = Networks(subnet.number, self._labels)
         self._places = dict.fromkeys((node.id for node in self.nodes), NOWHERE)
@@ -84,7 +80,7 @@ class DockerCluster(ProcessCluster):
         for node in self.nodes:
             lines = [f"{self._reached_at(other, node)} {other.name}\n" for other in self.nodes]
             self.files(node.id).hosts.write_text("".join(lines) + "127.0.0.1 localhost\n")
-        (self._subnet.folder / "log4j2.properties").write_text(LOG_CONFIG.read_text())
+        self._log_config.write_text(LOG_CONFIG.read_text())
 
     def _do_without_links(self) -> None:
         """The engine is not on this host, only its published ports are: nothing here can stand between containers."""
@@ -117,7 +113,7 @@ class DockerCluster(ProcessCluster):
             self.log_dirs(node.id),
             cluster_id=self.cluster_id,
             node_id=node.id,
-            checkpoint=self._image.checkpoint(),
+            checkpoint=self._image.first_use().checkpoint,
         )
 
     def _server_properties(self, node: Node) -> dict[str, str]:
@@ -138,62 +134,47 @@ class DockerCluster(ProcessCluster):
     def _spawn(self, node: Node) -> ContainerProcess:
         log = self.log_path(node.id)
         log.parent.mkdir(parents=True, exist_ok=True)
-        image = self._images.get(node.id, self._image)
-        made_of = (image.id, self._environments.get(node.id, {}))
+        wanted = self._wanted(node, log)
         with told(f"start {node.name}"):
-            if node.id in self._containers and self._made_of[node.id] != made_of:
+            if node.id in self._containers and self._made_of[node.id] != wanted:
                 self._remove(node.id)
             if node.id in self._containers:
                 self._containers[node.id].get_wrapped_container().start()
             else:
                 # Kept first: a container that was made and did not start has to be removed as well.
-                self._containers[node.id] = self._container(node, image, log)
-                self._made_of[node.id] = made_of
+                self._containers[node.id] = wanted.make(self._client)
+                self._made_of[node.id] = wanted
                 self._containers[node.id].start()
         return ContainerProcess(self._containers[node.id].get_wrapped_container(), node.name, log)
 
-    def _container(self, node: Node, image: KafkaImage, log: Path) -> DockerContainer:
-        """A container of the node, not yet started: same user, same folders, fixed ports."""
-        made = DockerContainer(image.id).with_name(f"kafkaos-{self._subnet.number}-{node.name}")
-        made.with_envs(
-            KAFKA_HEAP_OPTS=" ".join(heap_options(self.spec.heap_mb)),
-            KAFKA_JVM_PERFORMANCE_OPTS=" ".join([*FAST_START, *image.cache_options]),
-            KAFKA_LOG4J_OPTS=f"-Dlog4j2.configurationFile={self._subnet.folder / 'log4j2.properties'}",
-            KAFKA_OPTS=f"-Djdk.net.hosts.file={self.files(node.id).hosts}",
-            KAFKA_JMX_OPTS="-Dkafkaos=1",  # instead of an open JMX port
-            LOG_DIR="/tmp",
-            **self._environments.get(node.id, {}),
-        )
-        for folder in _folders_in(self._environments.get(node.id, {})):
-            made.with_volume_mapping(folder, folder, "rw")
-        made.with_volume_mapping(self._subnet.folder, str(self._subnet.folder), self._mount_mode)
-        made.with_volume_mapping(log.parent, str(log.parent), "rw")
+    def _wanted(self, node: Node, log: Path) -> NodeContainer:
+        """What the node's container is to be made of now."""
         ports: dict[str, tuple[str, int]] = {}
         if node.is_broker:
             own = self._subnet.address(node.id, node.id)
             inner = self._inner_port(node, self._subnet.broker_port)
             ports[f"{self._subnet.client_port}/tcp"] = (own, self._subnet.client_port)
             ports[f"{inner}/tcp"] = (own, self._subnet.broker_port)
-        # What testcontainers has no word for: a port at one address of the host, and the user.
-        made.ports = ports  # type: ignore[assignment]
-        script = 'exec "$0" kafka.Kafka "$1" >> "$2" 2>&1'
-        place = self._places[node.id]
-        endpoint = self._client.api.create_endpoint_config(ipv4_address=place.address)
-        return made.with_kwargs(
-            network=place.network,
-            networking_config={place.network: endpoint},
-            entrypoint=[
-                "/bin/sh",
-                "-c",
-                script,
-                image.run_class,
-                str(self.files(node.id).properties),
-                str(log),
-            ],
-            user=f"{os.getuid()}:{os.getgid()}",
+        return NodeContainer(
+            name=f"kafkaos-{self._subnet.number}-{node.name}",
+            host_name=node.name,
+            image=self._images.get(node.id, self._image),
+            place=self._places[node.id],
+            ports=ports,
+            cluster_folder=self._subnet.folder,
+            mount_mode=self._mount_mode,
+            properties=self.files(node.id).properties,
+            hosts=self.files(node.id).hosts,
+            log=log,
+            log_config=self._log_config,
+            heap_mb=self.spec.heap_mb,
+            variables=self._environments.get(node.id, {}),
             labels=self._labels,
-            hostname=node.name,
         )
+
+    @property
+    def _log_config(self) -> Path:
+        return self._subnet.folder / "log4j2.properties"
 
     def set_environment(self, node_id: int, variables: Mapping[str, str]) -> None:
         """As in the process backend; what the values name on this machine is there too, in the same place.
@@ -232,11 +213,6 @@ class DockerCluster(ProcessCluster):
         self._client.close()
 
 
-def _folders_in(variables: Mapping[str, str]) -> set[str]:
-    """The folders of the files that variables name: a file alone would not be seen when another takes its place."""
-    return {str(Path(value).parent) for value in variables.values() if value.startswith("/")}
-
-
 def adapted(spec: ClusterSpec) -> ClusterSpec:
     """What the backend makes of a specification; NotAvailable for what it cannot do."""
     if spec.controllers == "zookeeper":
@@ -261,7 +237,7 @@ def start_docker_cluster(
     found = image_for(
         client, spec.kafka, image, supervisor=supervisor, log_folder=log_folder, progress=progress
     )
-    found.checkpoint()
+    found.first_use()
     subnet = network.reserve(
         kraft.node_ids(wanted), client_port=spec.client_port, rng=rng or random.Random(os.getpid())
     )

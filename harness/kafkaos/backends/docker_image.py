@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import io
-import os
-import shlex
-import tarfile
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import docker
-from docker.errors import APIError, DockerException, ImageNotFound, NotFound
-from docker.models.containers import Container
+from docker.errors import APIError, DockerException, ImageNotFound
 
-from kafkaos.backends import kraft
-from kafkaos.backends.docker_engine import engine, labels, told
+from kafkaos.backends.docker_engine import engine, told
+from kafkaos.backends.docker_first_use import RUN_CLASS, FirstUse, first_use
 from kafkaos.backends.docker_rootfs import CACHE, write_rootfs
 from kafkaos.backends.jars import Progress
 from kafkaos.backends.jvm import Jvm, cache_options, class_archive_options
-from kafkaos.backends.places import cache_folder, locked, state_folder
 from kafkaos.backends.process import ready_jvm
 from kafkaos.backends.processes import Supervisor
 from kafkaos.errors import SetupFailed
@@ -29,12 +23,9 @@ from kafkaos.spec import DEFAULT_KAFKA_VERSION
 
 OWN_REPOSITORY = "kafkaos/kafka"
 PUBLISHED_REPOSITORY = "apache/kafka"
-RUN_CLASS = "/opt/kafka/bin/kafka-run-class.sh"
 CACHE_LABEL = "kafkaos.start-cache"
-PUBLISHED_ARCHIVE = "/opt/kafka/kafka.jsa"
-"""Where Apache's images have a class-data archive."""
-FORMAT_FOLDER = "/tmp/kafkaos"
-FORMAT_DEADLINE_S = 120
+ARCHIVE = "/kafkaos/start.jsa"
+"""Where the archive of an image's first use is mounted in its containers."""
 
 
 @dataclass(frozen=True)
@@ -55,76 +46,16 @@ class KafkaImage:
         """Whether it was made here, of what runs on this machine."""
         return self.name.startswith(f"{OWN_REPOSITORY}:")
 
-    @property
-    def cache_options(self) -> list[str]:
-        return class_archive_options(PUBLISHED_ARCHIVE) if self.cache is None else cache_options(self.cache)
+    def first_use(self) -> FirstUse:
+        """What is kept of it, made on first use; SetupFailed where it has no Kafka."""
+        return first_use(self.client, self.id, self.name, record=self.cache is None)
 
-    def checkpoint(self) -> Path:
-        """The `bootstrap.checkpoint` of its Kafka, made by its own storage tool on first use.
-
-        SetupFailed where the image has no Kafka.
-        """
-        short = self.id.removeprefix("sha256:")[:24]
-        folder = cache_folder() / "images" / short
-        folder.mkdir(parents=True, exist_ok=True)
-        made = folder / "bootstrap.checkpoint"
-        lock = state_folder() / f"image-{short}.lock"
-        with locked(lock):
-            if not made.exists():
-                pending = made.with_suffix(f".{os.getpid()}")
-                pending.write_bytes(self._format(lock))
-                pending.replace(made)
-        return made
-
-    def _format(self, lock: Path) -> bytes:
-        """What its storage tool writes, in a container that shares nothing with this machine."""
-        properties = kraft.FORMAT_PROPERTIES.format(data=f"{FORMAT_FOLDER}/data")
-        tool = [
-            "kafka.tools.StorageTool",
-            "format",
-            "-t",
-            kraft.new_cluster_id(),
-            "-c",
-            f"{FORMAT_FOLDER}/config",
-        ]
-        script = (
-            f"mkdir {FORMAT_FOLDER} && printf %s {shlex.quote(properties)} > {FORMAT_FOLDER}/config && "
-            f"exec {RUN_CLASS} {shlex.join(tool)} > {FORMAT_FOLDER}/told 2>&1"
-        )
-        with told(f"run Kafka's storage tool in {self.name}"):
-            container = self.client.containers.create(
-                self.id,
-                entrypoint=["/bin/sh", "-c", script],
-                user=f"{os.getuid()}:{os.getgid()}",
-                environment={"LOG_DIR": "/tmp", "KAFKA_JMX_OPTS": "-Dkafkaos=1"},
-                network_mode="none",
-                labels=labels(lock),
-            )
-        try:
-            with told(f"run {RUN_CLASS} in {self.name}: is Kafka in that image?"):
-                container.start()
-                status = container.wait(timeout=FORMAT_DEADLINE_S)["StatusCode"]
-            if status == 0:
-                return _file_in(container, f"{FORMAT_FOLDER}/data/bootstrap.checkpoint")
-            said = _file_in(container, f"{FORMAT_FOLDER}/told").decode(errors="replace").strip() or "nothing"
-        finally:
-            container.remove(force=True, v=True)
-        raise SetupFailed(
-            f"the image {self.name} cannot format storage by {RUN_CLASS} ({said.splitlines()[0][:200]}): take an "
-            "image that has Kafka 4 in /opt/kafka, or make one by `kafkaos image build`"
-        )
-
-
-def _file_in(container: Container, path: str) -> bytes:
-    """A file of a container, running or not; nothing where there is none."""
-    try:
-        chunks, _ = container.get_archive(path)
-    except NotFound:
-        return b""
-    with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as tar:
-        content = tar.extractfile(tar.getmembers()[0])
-        assert content is not None, path
-        return content.read()
+    def start_options(self) -> tuple[list[str], dict[Path, str]]:
+        """Java's options for a fast start, and the files of this machine that they name, with their places in it."""
+        if self.cache is not None:
+            return cache_options(self.cache), {}
+        archive = self.first_use().archive
+        return (class_archive_options(ARCHIVE), {archive: ARCHIVE}) if archive.exists() else ([], {})
 
 
 def image_for(
