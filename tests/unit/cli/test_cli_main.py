@@ -66,7 +66,8 @@ def test_every_fault_tells_whether_it_is_available(capsys: pytest.CaptureFixture
 
 
 @pytest.mark.parametrize(
-    ("backend", "has", "lacks"), [("docker", "isolate", set()), ("external", "kill-client", {"isolate", "kill"})]
+    ("backend", "has", "lacks"),
+    [("docker", "isolate", set()), ("external", "kill-client", {"isolate", "kill"})],
 )
 def test_the_faults_of_each_backend_are_told(
     backend: str, has: str, lacks: set[str], capsys: pytest.CaptureFixture[str]
