@@ -234,10 +234,14 @@ def start_docker_cluster(
     """As `start_cluster`; SetupFailed without an engine, without the image, with an image that has no Kafka."""
     wanted = adapted(spec)
     client = docker_engine.engine()
-    found = image_for(
-        client, spec.kafka, image, supervisor=supervisor, log_folder=log_folder, progress=progress
-    )
-    found.first_use()
+    try:
+        found = image_for(
+            client, spec.kafka, image, supervisor=supervisor, log_folder=log_folder, progress=progress
+        )
+        found.first_use()
+    except BaseException:
+        client.close()
+        raise
     subnet = network.reserve(
         kraft.node_ids(wanted), client_port=spec.client_port, rng=rng or random.Random(os.getpid())
     )
