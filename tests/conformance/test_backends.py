@@ -294,6 +294,16 @@ def test_run_bootstrap_runs_what_their_cluster_can_and_tells_why_not_the_rest(
     assert _read(theirs.client_config(), "untouched", group="they") == b"theirs"
 
 
+def test_a_run_in_which_all_was_skipped_has_judged_nothing(clusters: Clusters, tmp_path: Path) -> None:
+    """The main job needs three brokers: on one of theirs its status is 2, unknown, and not that all held."""
+    theirs = clusters.take("process", "single")
+    command = [sys.executable, "-c", KAFKAOS, "run", "--bootstrap", theirs.bootstrap, "--out", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=WAIT_S, check=False)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "1 skipped" in done.stdout
+    assert "nothing was judged" in done.stderr
+
+
 def test_an_external_cluster_that_does_not_answer_is_one_sentence(tmp_path: Path) -> None:
     """Nobody at the address, and a settings file that is none, are told with what to do."""
     with pytest.raises(SetupFailed, match=r"no cluster answers at 127\.0\.0\.1:9"):

@@ -13,7 +13,7 @@ import typer
 
 from kafkaos.commands.options import Backend, Image, JavaHome, Json, check_backend
 from kafkaos.commands.scenarios import MAIN_JOB, choose
-from kafkaos.commands.telling import print_json
+from kafkaos.commands.telling import print_json, stderr
 from kafkaos.errors import EXIT_HELD, EXIT_UNKNOWN, WrongUse
 from kafkaos.shipped import shipped
 
@@ -141,7 +141,10 @@ def _pytest(arguments: list[str], outcomes: Outcomes) -> int:
     if code == PYTEST_INTERRUPTED and not outcomes.time_is_up:
         raise KeyboardInterrupt
     if code == PYTEST_PASSED:
-        return EXIT_HELD
+        if outcomes.any_passed:
+            return EXIT_HELD
+        stderr.print("kafkaos: every scenario was skipped, so nothing was judged: the reasons stand above")
+        return EXIT_UNKNOWN
     told = (PYTEST_FAILED, PYTEST_INTERRUPTED, PYTEST_NONE)
     return last_exit_status() if code in told else EXIT_UNKNOWN
 
@@ -163,6 +166,10 @@ class Outcomes:
         if report.outcome != "passed":
             test["outcome"] = report.outcome
         test["folder"] = dict(report.user_properties).get("kafkaos_run", test["folder"])
+
+    @property
+    def any_passed(self) -> bool:
+        return any(test["outcome"] == "passed" for test in self._tests.values())
 
     def to_json(self) -> list[dict[str, Any]]:
         """One object a test, with the verdicts that its folder holds."""
