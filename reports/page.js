@@ -25,6 +25,9 @@ for (const button of document.querySelectorAll(".command button")) {
 
 const number = (n, unit) => n === null || n === undefined ? "–" : `${Number(n.toPrecision(3)).toLocaleString("en")} ${unit}`;
 
+const led = (span) =>
+  span.leader === null ? "no leader" : `leader ${span.leader}${span.answers ? "" : ", which does not answer"}`;
+
 function tell(data, at) {
   const bucket = Math.min(Math.floor(at / data.bucket_s), data.acknowledged.length - 1);
   const lines = [
@@ -41,7 +44,7 @@ function tell(data, at) {
   for (const lane of data.lanes.slice(0, 6))
     for (const span of lane.spans)
       if (span.from_s <= at && at < span.to_s)
-        lines.push(`${lane.name}: ${span.leader === null ? "no leader" : "leader " + span.leader}, ISR ${span.isr.join(" ")}`);
+        lines.push(`${lane.name}: ${led(span)}, ISR ${span.isr.join(" ")}`);
   for (const [moment, sentence] of data.marks)
     if (Math.abs(moment - at) <= data.bucket_s) { lines.push(sentence); break; }
   return lines.join("\n");

@@ -24,7 +24,7 @@ from kafkaos.backends.replicas import record_replicas
 from kafkaos.checks import Guarantee, Status, Verdict
 from kafkaos.cluster import Cluster
 from kafkaos.errors import KafkaosError, NotAvailable, SetupFailed, WrongUse
-from kafkaos.faults.base import Fault
+from kafkaos.faults.base import Fault, told_target
 from kafkaos.faults.conduct import Conductor
 from kafkaos.faults.journal import HealJournal
 from kafkaos.faults.plan import Plan, Step, plan_from_json
@@ -277,9 +277,7 @@ class Chaos:
         if not self._conducting:
             self._next_steps(Plan((Step(fault),)), fixed=True)
         with self._step(f"inject: {fault.title}"):
-            number = self._events.inject(
-                fault.name, target=str(getattr(fault, "target", "")), fault_json=_json(fault)
-            )
+            number = self._events.inject(fault.name, target=told_target(fault), fault_json=_json(fault))
             row = self._recorder.begin(Op.INJECT, sequence=number)
             injection = fault.inject(self._world)
             self._recorder.complete(row, Outcome.OK)

@@ -91,7 +91,7 @@ def _from_events(recording: Recording) -> list[Fault]:
 
 def _name(name: str, details: dict[str, Any]) -> str:
     target = details.get("target")
-    return f"{name} of {target}" if isinstance(target, str) else name
+    return f"{name} of {target}" if isinstance(target, str) and target else name
 
 
 def since_start_s(recording: Recording, at_ns: int | None) -> float | None:

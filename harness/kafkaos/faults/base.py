@@ -79,6 +79,18 @@ class Fault(Protocol):
         undo_all(world, injection.undo)
 
 
+def told_target(fault: Fault) -> str:
+    """Whom a fault aims at, in words: a role, a client, a topic or partition; empty where it is the whole cluster."""
+    target, client, topic, partition = (
+        getattr(fault, name, None) for name in ("target", "client", "topic", "partition")
+    )
+    if target is not None:
+        return str(target)
+    if client is not None:
+        return f"client {client}"
+    return "" if topic is None else topic if partition is None else f"{topic}-{partition}"
+
+
 def lacking(cluster: Cluster, capabilities: Sequence[type], *, what: str) -> str | None:
     """The reason why a cluster that lacks a capability cannot suffer a fault; None if it has them all."""
     missing = [kind.__name__ for kind in capabilities if not isinstance(cluster, kind)]

@@ -84,7 +84,7 @@ def _table(results: Sequence[Result], sessions: Sequence[Session], stories: dict
     rows = []
     for result in results:
         told = stories.get(result.test)
-        faults = ", ".join(fault.name for fault in told.faults) if told else ", ".join(result.faults)
+        faults = ", ".join(dict.fromkeys(fault.name for fault in told.faults) if told else result.faults)
         history = "".join(_square(mine.get(result.test)) for mine in outcomes)
         recovery = (result.totals or {}).get("recovery_s")
         rows.append(
@@ -94,7 +94,7 @@ def _table(results: Sequence[Result], sessions: Sequence[Session], stories: dict
             f'<td data-label="faults:">{escape(faults)}</td>'
             f'<td class="number" data-label="recovery:">{"" if recovery is None else f"{recovery:.1f} s"}</td>'
             f'<td class="number" data-label="took:">{result.duration_s:.1f} s</td>'
-            + (f'<td class="history">{history}</td>' if over_time else "")
+            + (f'<td class="history" data-label="last {len(past)} runs:">{history}</td>' if over_time else "")
             + "</tr>"
         )
     head = "<th>verdict</th><th>scenario</th><th>faults</th><th class=number>recovery</th><th class=number>took</th>"

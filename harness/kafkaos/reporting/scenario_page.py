@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from html import escape
+from pathlib import Path
 
 from kafkaos.checks import Verdict
 from kafkaos.reporting.drawing import NARROW, WIDE, draw
@@ -15,7 +17,9 @@ from kafkaos.reporting.story import Story, guarantee_title
 from kafkaos.reporting.timeline import Timeline
 from kafkaos.shipped import shipped
 
-VERDICT_WORDS = {"pass": "held", "fail": "BROKE", "unknown": "unknown"}
+# The news first.
+VERDICT_WORDS = {"fail": "BROKE", "unknown": "unknown", "pass": "held"}
+WITNESSES_TOLD = 3
 
 
 def anchor(result: Result) -> str:
@@ -31,8 +35,8 @@ def section(result: Result, story: Story | None) -> str:
     """The whole part; without a story (the run made no recording) what the result alone tells."""
     parts = [
         '<p><a href="#">← all scenarios</a></p>',
-        f"<h1>{escape(result.name.replace('_', ' '))}</h1>",
-        f"<p>{escape(result.title)}</p>" if result.title else "",
+        f"<h1>{escape(result.heading)}</h1>",
+        f"<p>{_words(result.title)}</p>" if result.title else "",
         _verdict(result, story),
         _command(result),
     ]
@@ -100,20 +104,29 @@ def _command(result: Result) -> str:
 
 def _guarantees(verdicts: Sequence[Verdict]) -> str:
     rows = []
-    for verdict in verdicts:
-        witnesses = "".join(f"<li>{escape(w.sentence)}</li>" for w in verdict.witnesses)
+    for verdict in sorted(verdicts, key=lambda v: list(VERDICT_WORDS).index(v.status.value)):
         status = verdict.status.value
         rows.append(
             f'<tr><td><span class="badge {status}">{VERDICT_WORDS[status]}</span></td>'
             f"<td>{escape(guarantee_title(verdict.guarantee))}"
             f'<br><span class="faint mono">{verdict.guarantee}</span></td>'
-            f'<td class="wrap">{escape(verdict.sentence)}{f"<ul>{witnesses}</ul>" if witnesses else ""}</td></tr>'
+            f'<td class="wrap">{escape(verdict.sentence)}{_witnesses(verdict)}</td></tr>'
         )
     head = "<th>verdict</th><th>guarantee</th><th>what was seen</th>"
     return (
         f'<div class="card"><table class="stack"><thead><tr>{head}</tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table></div>"
     )
+
+
+def _witnesses(verdict: Verdict) -> str:
+    """The first few; the others are a click away."""
+    items = [f"<li>{escape(witness.sentence)}</li>" for witness in verdict.witnesses]
+    if not items:
+        return ""
+    first, more = items[:WITNESSES_TOLD], items[WITNESSES_TOLD:]
+    folded = f"<details><summary>{len(more)} more</summary><ul>{''.join(more)}</ul></details>" if more else ""
+    return f"<ul>{''.join(first)}</ul>{folded}"
 
 
 def _faults(story: Story) -> str:
@@ -128,7 +141,7 @@ def _faults(story: Story) -> str:
             when = f"{marks[place].from_s:.1f} s to " + ("the end" if end is None else f"{end:.1f} s")
         rows.append(
             f"<tr><td>{escape(fault.title)}<br><span class='faint mono'>{escape(fault.name)}</span></td>"
-            f"<td class=wrap>{escape(fault.target)}</td><td>{when}</td>"
+            f"<td class=wrap>{escape(fault.target)}</td><td class=when>{when}</td>"
             f"<td class=wrap>{escape(fault.evidence) or '<b>No evidence that it bit.</b>'}</td></tr>"
         )
     head = "<th>fault</th><th>target</th><th>when</th><th>evidence that it bit</th>"
@@ -149,12 +162,23 @@ def _logs(story: Story) -> str:
     return f"<h2>Brokers' logs {when}</h2>{logs}"
 
 
+def _place(folder: Path) -> str:
+    """Where a run's folder is from here; of one elsewhere only its place within its session."""
+    here = folder.absolute()
+    return str(here.relative_to(Path.cwd()) if here.is_relative_to(Path.cwd()) else Path(*here.parts[-2:]))
+
+
+def _words(text: str) -> str:
+    """A docstring's words, with `names` set as such."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
+
+
 def _settings(story: Story) -> str:
     text = json.dumps(story.settings, indent=1, ensure_ascii=False)
     plan = json.dumps(story.plan, indent=1, ensure_ascii=False)
     return (
         f"<h2>Settings</h2><details><summary>plan</summary><pre>{escape(plan)}</pre></details>"
         f"<details><summary>settings and versions</summary><pre>{escape(text)}</pre></details>"
-        f'<p class="faint wrap">Recording: <code>{escape(str(story.folder))}</code>; judge it again: '
-        f"<code>kafkaos check {escape(str(story.folder))}</code></p>"
+        '<p class="faint wrap">Judge the recording again: '
+        f"<code>kafkaos check {escape(_place(story.folder))}</code></p>"
     )

@@ -24,7 +24,7 @@ def build(jobs: Path, site: Path) -> Path:
             shutil.copytree(job / "report", site / job.name)
             pages = {"Allure": "allure/index.html", "one page": "kafkaos.html"}
             made = [(name, page) for name, page in pages.items() if (site / job.name / page).exists()]
-            links = " ".join(f'<a href="{escape(job.name)}/{page}">{name}</a>' for name, page in made)
+            links = " · ".join(f'<a href="{escape(job.name)}/{page}">{name}</a>' for name, page in made)
         rows.append(f"<tr><td>{escape(job.name)}</td><td>{escape(_counts(job))}</td><td>{links}</td></tr>")
     style = (shipped("reports") / "page.css").read_text(encoding="utf-8")
     index = site / "index.html"

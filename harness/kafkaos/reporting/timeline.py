@@ -16,6 +16,7 @@ from kafkaos.checks import Verdict
 from kafkaos.checks.story import NS_PER_S, faults, start_ns
 from kafkaos.checks.waits import waits
 from kafkaos.history import Recording
+from kafkaos.reporting.lanes import Lane, lanes
 
 BUCKET_S = 0.1
 BUCKETS_MAX = 600
@@ -33,26 +34,6 @@ class FaultMark:
     placed_s: float
     to_s: float | None
     evidence: str
-
-
-@dataclass(frozen=True)
-class Span:
-    """A partition's state from one moment to another; leader None while it had none."""
-
-    from_s: float
-    to_s: float
-    leader: int | None
-    epoch: int
-    isr: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Lane:
-    """One partition over time."""
-
-    name: str
-    replicas: tuple[int, ...]
-    spans: list[Span]
 
 
 @dataclass(frozen=True)
@@ -93,7 +74,7 @@ def timeline(recording: Recording, verdicts: Sequence[Verdict] = ()) -> Timeline
         }
     )
     known = [
-        FaultMark(f.name.removesuffix(" of "), _s(f.injected_ns, zero), _s(f.placed_ns, zero),
+        FaultMark(f.name, _s(f.injected_ns, zero), _s(f.placed_ns, zero),
                   None if f.healed_ns is None else _s(f.healed_ns, zero), _evidence(recording, f.number))
         for f in faults(recording)
     ]  # fmt: skip
@@ -125,7 +106,7 @@ def timeline(recording: Recording, verdicts: Sequence[Verdict] = ()) -> Timeline
         delivery_p99_ms=read_p99,
         waits=_waits(sends, acked, zero),
         faults=known,
-        lanes=_lanes(recording, zero, duration_s),
+        lanes=lanes(recording, zero_ns=zero, duration_s=duration_s),
         phases=[(_s(e.monotonic_ns, zero), e.name) for e in recording.events if e.kind == "phase"],
         marks=marks,
     )
@@ -174,32 +155,6 @@ def _waits(sends: pl.DataFrame, acked: pl.DataFrame, zero_ns: int) -> list[tuple
     long = (found.ends - found.starts) >= NOTABLE_WAIT_S * NS_PER_S
     pairs = zip(found.starts[long].tolist(), found.ends[long].tolist(), strict=True)
     return [(_s(start, zero_ns), _s(end, zero_ns)) for start, end in pairs]
-
-
-def _lanes(recording: Recording, zero_ns: int, duration_s: float) -> list[Lane]:
-    """Each partition's spans, from the snapshots of the cluster's state among the events."""
-    used = set(recording.rows["topic"].cast(pl.String).unique())
-    spans: dict[tuple[str, int], list[Span]] = {}
-    replicas: dict[tuple[str, int], tuple[int, ...]] = {}
-    for event in recording.events:
-        state = event.details.get("state")
-        moment = max(_s(event.monotonic_ns, zero_ns), 0.0)
-        if not isinstance(state, dict) or moment > duration_s:
-            continue
-        for p in state.get("partitions", ()):
-            place = (p["topic"], p["partition"])
-            if p["topic"] not in used:
-                continue
-            replicas[place] = tuple(p["replicas"])
-            now = Span(moment, duration_s, p["leader"], p["leader_epoch"], tuple(p["isr"]))
-            mine = spans.setdefault(place, [])
-            if mine:
-                last = mine[-1]
-                if (last.leader, last.epoch, last.isr) == (now.leader, now.epoch, now.isr):
-                    continue
-                mine[-1] = Span(last.from_s, moment, last.leader, last.epoch, last.isr)
-            mine.append(now)
-    return [Lane(f"{topic}-{n}", replicas[topic, n], spans[topic, n]) for topic, n in sorted(spans)]
 
 
 def _evidence(recording: Recording, fault: int) -> str:

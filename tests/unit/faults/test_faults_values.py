@@ -10,13 +10,17 @@ import pytest
 from kafkaos.errors import KafkaosError, SetupFailed, WrongUse
 from kafkaos.faults import (
     AnyOf,
+    Fault,
     Hold,
     Kill,
+    KillAll,
     KillClient,
     Parallel,
     Plan,
+    RecordTooLarge,
     Repeat,
     Serial,
+    ShrinkIsr,
     Step,
     Trigger,
     World,
@@ -25,6 +29,7 @@ from kafkaos.faults import (
     registry,
     roles,
 )
+from kafkaos.faults.base import told_target
 
 TARGETS = [
     roles.leader("orders", 2),
@@ -42,6 +47,22 @@ TARGETS = [
 def test_a_target_is_the_same_after_json(target: roles.Target) -> None:
     """Written as JSON text and read again, a target is the same value."""
     assert roles.from_json(json.loads(json.dumps(roles.to_json(target)))) == target
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        (Kill(roles.leader("orders", 2)), "the leader of orders-2"),
+        (KillClient("sender"), "client sender"),
+        (ShrinkIsr("orders", 1), "orders-1"),
+        (RecordTooLarge("orders"), "orders"),
+        (KillAll(), ""),
+    ],
+    ids=lambda value: getattr(value, "name", None),
+)
+def test_whom_a_fault_aims_at_is_told_in_words(fault: Fault, told: str) -> None:
+    """A role, a client, a topic or partition; nothing where it is the whole cluster."""
+    assert told_target(fault) == told
 
 
 def test_a_plan_is_the_same_after_json() -> None:

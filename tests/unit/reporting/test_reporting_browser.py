@@ -73,3 +73,23 @@ def test_a_failed_scenario_tells_witness_command_and_the_moment_under_the_pointe
     expect(picture.locator(".told")).to_contain_text("orders-0: leader 2, ISR 2 3")
     expect(picture.locator(".told")).to_contain_text("fault: kill of the leader of orders-0")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_no_word_of_the_timeline_lies_on_another_or_is_cut_off(page: Page) -> None:
+    """Titles, ticks, legend, faults and names each have room, at both widths; titles are readable on every ground."""
+    page.locator("tr[data-outcome=broke] a").click()
+    picture = page.locator("section.scenario:target svg:visible")
+    words, overlapping, outside = picture.evaluate(
+        """svg => {
+          const texts = [...svg.querySelectorAll("text")].map(t => [t.textContent, t.getBoundingClientRect()]);
+          const all = svg.getBoundingClientRect(), overlapping = [];
+          texts.forEach(([one, a], n) => texts.slice(n + 1).forEach(([other, b]) => {
+            if (a.left < b.right && b.left < a.right && a.top + 2 < b.bottom - 2 && b.top + 2 < a.bottom - 2)
+              overlapping.push([one, other]);
+          }));
+          const outside = texts.filter(([, a]) => a.left < all.left || a.right > all.right || a.bottom > all.bottom);
+          return [texts.map(([text]) => text), overlapping, outside.map(([text]) => text)];
+        }"""
+    )
+    assert {"records a second", "orders-0", "1 ms", "kill of the leader of orders-0"} <= set(words)
+    assert (overlapping, outside) == ([], [])

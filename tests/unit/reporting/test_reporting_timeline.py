@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 from kafkaos.history import Recording, load
+from kafkaos.history.events import Event
 from kafkaos.reporting.drawing import NARROW, WIDE, draw
+from kafkaos.reporting.panels import LEADERLESS
 from kafkaos.reporting.timeline import BUCKETS_MAX, timeline
 from kafkaos.run import verdicts_of
+
+LED = {"topic": "orders", "partition": 0, "leader": 1, "leader_epoch": 0, "replicas": [1, 2], "isr": [1]}
 
 
 def test_rates_latencies_and_waits_are_those_of_the_recording(run_folder: Path) -> None:
@@ -36,6 +41,43 @@ def test_faults_leaders_and_witnesses_have_their_moments(run_folder: Path) -> No
     (lane,) = told.lanes
     assert [(s.leader, s.isr, s.from_s) for s in lane.spans] == [(1, (1, 2, 3), 0.1), (2, (2, 3), 0.4)]
     assert told.marks == [(0.1, "orders-0 at offset 7 <script>alert(1)</script> is lost.")]
+
+
+@pytest.mark.parametrize(
+    ("partitions", "answered", "led_by"),
+    [
+        ([], [], "leader 1, which does not answer"),
+        ([LED], [2], "leader 1, which does not answer"),
+        ([LED | {"leader": None}], [2], "no leader"),
+    ],
+)
+def test_a_leader_that_does_not_answer_is_not_told_as_leading(
+    run_folder: Path, partitions: list[object], answered: list[int], led_by: str
+) -> None:
+    """A dead broker that nobody can tell a follower of, a dead one that the others still name, and none at all."""
+    up = {"partitions": [LED], "answered": [1, 2]}
+    states = {1100: up, 1300: {"partitions": partitions, "answered": answered}, 1500: up}
+    events = [
+        Event(
+            number=n,
+            kind="state",
+            name="observed",
+            monotonic_ns=at_ms * 1_000_000,
+            wall_ns=0,
+            details={"state": s},
+        )
+        for n, (at_ms, s) in enumerate(states.items())
+    ]
+    told = timeline(replace(load(run_folder), events=events))
+    (lane,) = told.lanes
+    assert [(s.from_s, s.to_s, s.led_by) for s in lane.spans] == [
+        (0.1, 0.3, "leader 1"),
+        (0.3, 0.5, led_by),
+        (0.5, told.duration_s, "leader 1"),
+    ]
+    picture = draw(told)
+    assert picture.count(f'fill="{LEADERLESS}"') == 2  # in the legend, and where nobody led
+    assert f"0.3 s to 0.5 s: {led_by}" in picture
 
 
 def test_a_long_run_is_drawn_with_a_bounded_number_of_buckets(run_folder: Path) -> None:
