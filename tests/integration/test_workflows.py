@@ -28,8 +28,7 @@ def test_the_workflows_pass_actionlint_and_a_broken_one_does_not(tmp_path: Path)
 
 def test_every_command_of_the_workflows_is_a_target_of_the_makefile() -> None:
     """What a workflow runs can be run on any machine by the same name."""
-    makefile = (ROOT / "Makefile").read_text()
-    (phony,) = re.findall(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)
+    targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     commands = [
         command.strip()
         for path in WORKFLOWS
@@ -39,4 +38,4 @@ def test_every_command_of_the_workflows_is_a_target_of_the_makefile() -> None:
     for command in commands:
         found = re.fullmatch(r'make (?:--silent )?([\w-]+)(?: >> "\$GITHUB_STEP_SUMMARY")?', command)
         assert found, command
-        assert found[1] in phony.split()
+        assert found[1] in targets

@@ -6,6 +6,7 @@ import argparse
 import datetime
 import secrets
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -129,8 +130,20 @@ def pytest_configure(config: pytest.Config) -> None:
         until_s=None if minutes is None else time.time() + 60 * minutes,
         resume=config.getoption("--kafka-resume"),
     )
+    if config.getoption("allure_report_dir", None):
+        _keep_private(config)
     if not given:
         config.pluginmanager.register(Terminal(Path(out).absolute()), "kafkaos_terminal")
+
+
+def _keep_private(config: pytest.Config) -> None:
+    import allure_commons
+
+    from kafkaos.reporting.allure_privacy import AllurePrivacy
+
+    privacy = AllurePrivacy(everything=config.stash[SETTINGS].by_command)
+    allure_commons.plugin_manager.register(privacy)
+    config.add_cleanup(partial(allure_commons.plugin_manager.unregister, privacy))
 
 
 def _path(given: str | None) -> Path | None:

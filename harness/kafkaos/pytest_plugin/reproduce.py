@@ -16,9 +16,9 @@ from kafkaos.pytest_plugin.session import Session
 def reproduce(item: pytest.Item, session: Session) -> str:
     """The same test with the same seed, on the same cluster of the same backend; a replay is replayed again."""
     if session.replay is not None:
-        return f"kafkaos replay {shlex.quote(str(session.replay))}"
+        return f"kafkaos replay {shlex.quote(_from_here(session.replay, item))}"
     if session.by_command:
-        name = str(session.plan) if session.plan else own_name(item)
+        name = _from_here(session.plan, item) if session.plan else own_name(item)
         given = {
             "seed": session.seed,
             "cluster": session.cluster or (None if session.bootstrap else _one_of_several(item)),
@@ -33,7 +33,7 @@ def reproduce(item: pytest.Item, session: Session) -> str:
         "cluster": session.cluster,
         **_changes(session),
         "version": session.version,
-        "plan": session.plan,
+        "plan": _from_here(session.plan, item) if session.plan else None,
     }
     return f"pytest {shlex.quote(node)}{_options('--kafka-', given)}"
 
@@ -41,6 +41,12 @@ def reproduce(item: pytest.Item, session: Session) -> str:
 def own_name(item: pytest.Item) -> str:
     """The test's name, without its parameters and `test_`."""
     return str(getattr(item, "originalname", item.name)).removeprefix("test_")
+
+
+def _from_here(path: Path, item: pytest.Item) -> str:
+    """As one types it where the session was started: reports are published, whole paths are somebody's own."""
+    here = item.config.invocation_params.dir
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def _changes(session: Session) -> dict[str, str | Path | None]:

@@ -23,6 +23,11 @@ VERSION = "3.18.0"
 NODE_MINIMUM = 20
 INSTALL_LIMIT_S, RENDER_LIMIT_S = 300, 300
 RESULTS_FOLDER = "allure-results"
+# Allure 3 puts it into every report, and no setting of it leaves it out: a reader's browser would tell Google.
+_TELEMETRY = re.compile(
+    r"\s*<script async src=\"https://www\.googletagmanager\.com/.*?</script>\s*<script>\s*window\.dataLayer.*?</script>",
+    re.DOTALL,
+)
 
 Progress = Callable[[str], None]
 
@@ -95,10 +100,21 @@ def render(
             if not (output / "index.html").exists():  # Allure ends with 0 also where a plugin of it failed
                 raise SetupFailed(f"Allure could not render {run}; use --html for a page of kafkaos' own")
             if last:
+                silence(output / "index.html")
                 shutil.rmtree(target, ignore_errors=True)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copytree(output, target)
     return target / "index.html"
+
+
+def silence(page: Path) -> None:
+    """Take out what tells somebody else of each reader; SetupFailed where the page has it in another form."""
+    text = _TELEMETRY.sub("", page.read_text(encoding="utf-8"))
+    if "googletagmanager" in text:
+        raise SetupFailed(
+            f"Allure {VERSION} made a page of an unknown form; use --html for a page of kafkaos' own"
+        )
+    page.write_text(text, encoding="utf-8")
 
 
 def _config(scratch: Path, output: Path, *, history: Path, single_file: bool, title: str) -> Path:
@@ -115,7 +131,7 @@ def _config(scratch: Path, output: Path, *, history: Path, single_file: bool, ti
 
 def _environment() -> dict[str, str]:
     # Colours and telemetry are not for a program that reads the output.
-    return {**os.environ, "NO_COLOR": "1", "FORCE_COLOR": "0", "ALLURE_NO_ANALYTICS": "1"}
+    return {**os.environ, "NO_COLOR": "1", "FORCE_COLOR": "0", "ALLURE_NO_ANALYTICS": "true"}
 
 
 def _run(command: Sequence[str], *, limit_s: float, failed: str) -> None:

@@ -83,7 +83,7 @@ def _attach(told: Story) -> None:
         allure.attach(told.reproduce, name="run it again", attachment_type=kinds.TEXT)
     if told.timeline is not None:
         allure.attach(draw(told.timeline), name="timeline", attachment_type=kinds.SVG)
-        allure.attach(alone(told), name="timeline to point at", attachment_type=kinds.HTML)
+        allure.attach(alone(told), name="timeline to point at (download it)", attachment_type=kinds.HTML)
     bad = [v for v in told.verdicts if v.status is not Status.PASS]
     if bad:
         allure.attach("\n\n".join(map(tell, bad)), name="witnesses", attachment_type=kinds.TEXT)

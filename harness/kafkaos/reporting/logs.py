@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kafkaos.history import Recording
 from kafkaos.history.events import Event
-from kafkaos.reporting.secrets import clean_text
+from kafkaos.reporting.secrets import clean_text, without_home
 
 BEFORE_S, AFTER_S = 1.0, 3.0
 HEAD_BYTES, TAIL_BYTES = 160_000, 80_000
@@ -44,7 +44,7 @@ def cut(path: Path, kept: Sequence[Window]) -> str:
                     parts.append("…\n")
                 parts.append(line)
             gap = not inside
-    return _shortened(clean_text("".join(parts)))
+    return _shortened(without_home(clean_text("".join(parts))))
 
 
 def broker_logs(folder: Path, recording: Recording) -> dict[str, str]:

@@ -1,8 +1,10 @@
-"""Nothing that lets somebody in leaves a run's folder by a report: passwords, tokens and keys are blotted out."""
+"""Nothing that lets somebody in leaves a run's folder by a report: passwords, tokens and keys are blotted out; and
+no path that tells who ran it."""
 
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 HIDDEN = "(hidden)"
@@ -17,6 +19,8 @@ _ASSIGNED = re.compile(
 )
 _PEM = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL)
 
+_HOME = re.compile(rf"(?<![\w./-]){re.escape(str(Path.home()))}(?=/)")
+
 
 def clean_text(text: str) -> str:
     """The text without the values of secret settings and without private keys."""
@@ -30,3 +34,8 @@ def clean(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [clean(item) for item in value]
     return clean_text(value) if isinstance(value, str) else value
+
+
+def without_home(text: str) -> str:
+    """The text with `~` for the home folder, whose name is often a person's."""
+    return _HOME.sub("~", text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,8 @@ from kafkaos.reporting.logs import broker_logs
 from kafkaos.reporting.secrets import clean
 from kafkaos.reporting.timeline import Timeline, timeline
 from kafkaos.run import PLAN_FILE, verdicts_of
+
+PLACES = frozenset({"out", "file"})
 
 
 @dataclass(frozen=True)
@@ -73,9 +75,18 @@ def story(folder: Path, *, logs: bool = True) -> Story:
         verdicts=verdicts,
         timeline=None if recording.rows.is_empty() else timeline(recording, verdicts),
         faults=faults_told(recording),
-        settings=clean(recording.meta),
+        settings=_settings(recording.meta),
         logs=broker_logs(folder, recording) if logs else {},
     )
+
+
+def _settings(meta: Mapping[str, Any]) -> dict[str, Any]:
+    """What a run was made with, without where on which machine that was."""
+    told = dict(clean(dict(meta)))
+    given = told.get("settings")
+    if isinstance(given, dict):
+        told["settings"] = {name: value for name, value in given.items() if name not in PLACES}
+    return told
 
 
 def faults_told(recording: Recording) -> list[FaultTold]:

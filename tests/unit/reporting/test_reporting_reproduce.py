@@ -26,6 +26,7 @@ CHANGED = [
     {"backend": "external", "bootstrap": "127.0.0.1:9092", "client_config": Path("my.properties")},
     {"by_command": True, "version": "4.2.0", "java_home": "/my java"},
     {"by_command": True, "backend": "external", "bootstrap": "127.0.0.1:9092"},
+    {"by_command": True, "plan": Path.cwd() / "plans" / "a.json"},
     {"cluster": "single", "replay": Path("/out/runs/orders")},
 ]
 
@@ -36,7 +37,8 @@ def pytest_collection_finish(session):
 
 
 def test_the_command_names_what_the_test_depends_on(tmp_path: Path) -> None:
-    """Seed, cluster, changes and backend in the options of the tool that ran it; a foreign cluster by its address."""
+    """Seed, cluster, changes and backend in the options of the tool that ran it; a foreign cluster by its address,
+    and what is below the folder that one is in by the path from there."""
     (tmp_path / "conftest.py").write_text(TELLS)
     (tmp_path / "test_mine.py").write_text(TEST)
     command = [
@@ -59,5 +61,6 @@ def test_the_command_names_what_the_test_depends_on(tmp_path: Path) -> None:
         f"{test} --kafka-seed 7 --kafka-bootstrap 127.0.0.1:9092 --kafka-client-config my.properties",
         "kafkaos run orders --seed 7 --cluster three --java-home '/my java' --kafka 4.2.0",
         "kafkaos run orders --seed 7 --bootstrap 127.0.0.1:9092",
+        "kafkaos run plans/a.json --seed 7 --cluster three",
         "kafkaos replay /out/runs/orders",
     ], result.stdout + result.stderr
