@@ -34,9 +34,9 @@ class OfOneTest:
             process.wait(END_DEADLINE_S)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def supervisor() -> Iterator[Supervisor]:
-    """One for all tests; whatever it started ends with it."""
+    """Whatever a test started ends with it: a producer left behind would take its share of every test that follows."""
     made = Supervisor()
     yield made
     made.close()
