@@ -24,7 +24,7 @@ from confluent_kafka.admin import NewTopic  # type: ignore[attr-defined]
 
 from kafkaos import cluster as capabilities
 from kafkaos.apps.environment import client_environment
-from kafkaos.backends import docker_engine
+from kafkaos.backends import docker_engine, external
 from kafkaos.backends.docker_cluster import DockerCluster
 from kafkaos.backends.docker_image import CACHE_LABEL, find_image
 from kafkaos.backends.external import ExternalCluster, read_client_config
@@ -303,8 +303,12 @@ def test_a_run_in_which_all_was_skipped_has_judged_nothing(clusters: Clusters, t
     assert "nothing was judged" in done.stderr
 
 
-def test_an_external_cluster_that_does_not_answer_is_one_sentence(tmp_path: Path) -> None:
+def test_an_external_cluster_that_does_not_answer_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Nobody at the address, and a settings file that is none, are told with what to do."""
+    # All of the deadline is waited here, however long it is.
+    monkeypatch.setattr(external, "REACH_DEADLINE_S", 1.0)
     with pytest.raises(SetupFailed, match=r"no cluster answers at 127\.0\.0\.1:9"):
         ExternalCluster("127.0.0.1:9", {}, log_folder=tmp_path)
     broken = tmp_path / "client.properties"
