@@ -6,6 +6,7 @@ import contextlib
 import datetime
 import secrets
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -127,6 +128,11 @@ def run_tests(arguments: list[str], *, seed: int, out: Path | None, json: bool) 
     outcomes = Outcomes()
     with contextlib.redirect_stdout(sys.stderr) if json else contextlib.nullcontext():
         status = _pytest([*arguments, *own], outcomes)
+    if status == EXIT_HELD and (reasons := outcomes.all_skipped()):
+        status = EXIT_UNKNOWN
+        stderr.print(
+            f"kafkaos: nothing was judged, for every scenario was skipped: {'; '.join(reasons)}", markup=False
+        )
     if json:
         print_json({"exit_status": status, "seed": seed, "out": str(folder), "scenarios": outcomes.to_json()})
     return status
@@ -141,10 +147,7 @@ def _pytest(arguments: list[str], outcomes: Outcomes) -> int:
     if code == PYTEST_INTERRUPTED and not outcomes.time_is_up:
         raise KeyboardInterrupt
     if code == PYTEST_PASSED:
-        if outcomes.any_passed:
-            return EXIT_HELD
-        stderr.print("kafkaos: every scenario was skipped, so nothing was judged: the reasons stand above")
-        return EXIT_UNKNOWN
+        return EXIT_HELD
     told = (PYTEST_FAILED, PYTEST_INTERRUPTED, PYTEST_NONE)
     return last_exit_status() if code in told else EXIT_UNKNOWN
 
@@ -154,7 +157,13 @@ class Outcomes:
 
     def __init__(self) -> None:
         self._tests: dict[str, dict[str, Any]] = {}
+        self._skipped: dict[str, str] = {}
+        self._known_before = False
         self.time_is_up = False
+
+    def pytest_deselected(self, items: Sequence[Any]) -> None:
+        """With --resume: those that the folder has results of."""
+        self._known_before = self._known_before or bool(items)
 
     def pytest_sessionfinish(self, session: Any) -> None:
         self.time_is_up = str(session.shouldstop).startswith("kafkaos: the time is up")
@@ -165,11 +174,14 @@ class Outcomes:
         )
         if report.outcome != "passed":
             test["outcome"] = report.outcome
+        if isinstance(report.longrepr, tuple):  # file, line and reason of a skip
+            self._skipped[report.nodeid] = report.longrepr[2].removeprefix("Skipped: ")
         test["folder"] = dict(report.user_properties).get("kafkaos_run", test["folder"])
 
-    @property
-    def any_passed(self) -> bool:
-        return any(test["outcome"] == "passed" for test in self._tests.values())
+    def all_skipped(self) -> list[str]:
+        """Each reason once, if all tests that there were have been skipped; else none."""
+        nothing_ran = self._skipped.keys() == self._tests.keys() and not self._known_before
+        return list(dict.fromkeys(self._skipped.values())) if nothing_ran else []
 
     def to_json(self) -> list[dict[str, Any]]:
         """One object a test, with the verdicts that its folder holds."""

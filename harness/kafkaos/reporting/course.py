@@ -31,14 +31,16 @@ class Course:
     faults: tuple[str, ...] = ()
     totals: dict[str, Any] | None = None
     _skipped: bool = False
+    _why_skipped: str = ""
     _error: BaseException | None = None
     _when: str = ""
 
     def phase(self, when: str, *, duration_s: float, skipped: bool, error: BaseException | None) -> None:
         """One of setup, call and teardown is over; the first error is the one that counts."""
         self.duration_s += duration_s
-        self._skipped = self._skipped or skipped
-        if error is not None and not skipped and self._error is None:
+        if skipped:
+            self._skipped, self._why_skipped = True, str(error or "")
+        elif error is not None and self._error is None:
             self._error, self._when = error, when
 
     @property
@@ -82,6 +84,8 @@ class Course:
     def _sentence(self) -> str:
         from kafkaos.run import GuaranteeBroken
 
+        if self._skipped:
+            return self._why_skipped
         if isinstance(self._error, GuaranteeBroken):
             return sentence_of(self.verdicts)
         if self._error is None:
