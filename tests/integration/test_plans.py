@@ -40,10 +40,11 @@ def the_run(out: Path) -> Path:
 
 
 def test_a_replay_runs_the_stored_plan_and_no_other(tmp_path: Path) -> None:
-    """Ranges are drawn before the run; a stored plan that was changed by hand is carried out as changed."""
+    """Ranges are drawn before the run; a stored plan changed by hand is carried out as changed, on such a cluster."""
     file = tmp_path / "mine.json"
     file.write_text(json.dumps(PLAN))
-    kafkaos("run", str(file), "--cluster", "single", "--seed", "5", "--out", str(tmp_path / "first"))
+    settings = ("--cluster", "single", "--security", "tls")
+    kafkaos("run", str(file), *settings, "--seed", "5", "--out", str(tmp_path / "first"))
     first = the_run(tmp_path / "first")
     stored = json.loads((first / "plan.json").read_text())
     (serial,) = stored["steps"]
@@ -58,4 +59,6 @@ def test_a_replay_runs_the_stored_plan_and_no_other(tmp_path: Path) -> None:
     assert json.loads((again / "plan.json").read_text()) == stored
     events = [json.loads(line) for line in (again / "events.jsonl").read_text().splitlines()]
     assert sum(event["kind"] == "inject" for event in events) == 1
-    assert json.loads((again / "recording.json").read_text())["seed"] == 5
+    then, now = (json.loads((run / "recording.json").read_text()) for run in (first, again))
+    assert then["cluster"]["security"] == "tls"
+    assert (now["seed"], now["cluster"], now["versions"]) == (5, then["cluster"], then["versions"])

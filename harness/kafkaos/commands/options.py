@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
@@ -26,6 +28,26 @@ Image = Annotated[
         metavar="NAME", help="Of the backend docker; without it the one made by `kafkaos image build`."
     ),
 ]
+
+Bootstrap = Annotated[
+    str | None,
+    typer.Option(metavar="HOST:PORT", help="Test a cluster that is there already (backend external)."),
+]
+ClientConfig = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="How clients reach it: librdkafka properties, as kcat -F takes them."),
+]
+Security = Annotated[
+    str | None, typer.Option(metavar="PROFILE", help="Use this TLS profile where a cluster is plaintext.")
+]
+KafkaVersion = Annotated[
+    str | None, typer.Option(metavar="X.Y.Z", help="Run this Kafka instead of the default one.")
+]
+
+
+def for_pytest(given: Mapping[str, Any]) -> list[str]:
+    """The plugin's options, by their names without `--kafka-`; those that are None are left out."""
+    return [f"--kafka-{name}={value}" for name, value in given.items() if value is not None]
 
 
 def check_backend(name: str) -> NamedBackend:

