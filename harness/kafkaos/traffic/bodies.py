@@ -86,19 +86,24 @@ def keep_bodies(bodies: Iterable[Body], path: Path) -> None:
 def _ends(topic: str, config: Mapping[str, str], *, deadline_s: float) -> dict[int, tuple[int, int]]:
     """First offset and high watermark of each partition, which only an uncommitted reader is told."""
     consumer = _consumer(config, "read_uncommitted")
-    last: Exception | None = None
+    last: object = None
     try:
         while True:
             try:
                 known = consumer.list_topics(topic, timeout=_REQUEST_S).topics[topic]
                 if known.error is not None:
                     raise KafkaException(known.error)
-                return {
+                ends = {
                     partition: consumer.get_watermark_offsets(
                         TopicPartition(topic, partition), timeout=_REQUEST_S
                     )
-                    for partition in known.partitions
+                    for partition in sorted(known.partitions)
                 }
+                # None, which the library's stubs leave out, is a leader that did not answer in time.
+                told = {partition: found for partition, found in ends.items() if found is not None}
+                if told.keys() == ends.keys():
+                    return told
+                last = f"no answer for {', '.join(f'{topic}-{p}' for p in ends if p not in told)}"
             except KafkaException as error:
                 last = error
                 if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
