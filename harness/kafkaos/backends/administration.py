@@ -53,6 +53,7 @@ class _Asked(Protocol):
     def node(self, node_id: int) -> Node: ...
     def direct_address(self, node_id: int) -> str: ...
     def alive(self) -> list[int]: ...
+    def is_paused(self, node_id: int) -> bool: ...
     def coordinator(self, key: str, *, kind: Literal["group", "transaction"] = "group") -> int: ...
     def _own_config(self) -> dict[str, str]: ...
 
@@ -232,10 +233,14 @@ def _until_done(
     KafkaosError with Kafka's reason, or at the deadline.
     """
     deadline_s = time.monotonic() + DEADLINE_S
-    reason = "no broker is alive"
     while True:
         alive = set(cluster.alive())
-        for node in [broker for broker in (whom() if whom else cluster.brokers) if broker.id in alive]:
+        asked = whom() if whom else cluster.brokers
+        living = [broker for broker in asked if broker.id in alive]
+        if not living:
+            states = [f"{b.name} is {'paused' if cluster.is_paused(b.id) else 'not running'}" for b in asked]
+            reason = f"{', '.join(states)} (heal the faults before, or start what is down)"
+        for node in living:
             try:
                 answer = ask(
                     cluster.direct_address(node.id),
