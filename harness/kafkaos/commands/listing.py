@@ -41,6 +41,8 @@ def list_things(
     if json:
         print_json(rows)
         return EXIT_HELD
+    if kind == "scenarios":
+        rows = [_told(row) for row in rows]
     table = Table(box=SIMPLE_HEAD)
     for name in rows[0] if rows else ():
         table.add_column(name, overflow="fold")
@@ -140,7 +142,17 @@ def _scenarios() -> Rows:
             "file": str(s.file),
             "rows": list(s.rows),
             "clusters": list(s.clusters),
+            "brokers": s.brokers,
+            "only": s.only,
             "title": s.title,
         }
         for s in scenarios()
     ]
+
+
+def _told(scenario: dict[str, Any]) -> dict[str, Any]:
+    """A scenario's line of the table, which has no room for a column that is mostly empty."""
+    brokers, only = scenario.pop("brokers"), scenario.pop("only")
+    needs = f"no other: {only}" if only else "" if brokers == 1 else f"any with {brokers} brokers"
+    scenario["clusters"] = [*scenario["clusters"], *([needs] if needs else [])]
+    return scenario

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from kafkaos.errors import WrongUse
 from kafkaos.shipped import near, shipped
@@ -14,13 +15,19 @@ MAIN_JOB = "main_job"
 
 @dataclass(frozen=True)
 class Scenario:
-    """One test. `rows` are the rows of the catalogue of systems that it verifies, `file` relative to the scenarios."""
+    """One test. `rows` are the rows of the catalogue of systems that it verifies, `file` relative to the scenarios.
+
+    It runs on `clusters`; on another one that is asked for it needs so many `brokers`, or is skipped for the reason
+    `only`.
+    """
 
     name: str
     file: Path
     title: str
     rows: tuple[str, ...]
     clusters: tuple[str, ...]
+    brokers: int = 1
+    only: str | None = None
 
     @property
     def names(self) -> set[str]:
@@ -65,19 +72,21 @@ def _of_file(path: Path, relative: Path) -> list[Scenario]:
     for node in tree.body:
         if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
             title = (ast.get_docstring(node) or node.name).splitlines()[0]
-            rows, clusters = _marked(node, "scenario"), _marked(node, "kafka_cluster")
-            found.append(Scenario(node.name.removeprefix("test_"), relative, title, rows, clusters))
+            rows, _ = _marked(node, "scenario")
+            clusters, needs = _marked(node, "kafka_cluster")
+            name = node.name.removeprefix("test_")
+            found.append(Scenario(name, relative, title, rows, clusters, **needs))
     return found
 
 
-def _marked(node: ast.FunctionDef, marker: str) -> tuple[str, ...]:
-    """The plain text arguments of `@pytest.mark.MARKER(…)`."""
+def _marked(node: ast.FunctionDef, marker: str) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """The arguments of `@pytest.mark.MARKER(…)`, which scenarios write as plain values."""
     for decorator in node.decorator_list:
         if (
             isinstance(decorator, ast.Call)
             and isinstance(decorator.func, ast.Attribute)
             and decorator.func.attr == marker
         ):
-            texts = [a.value for a in decorator.args if isinstance(a, ast.Constant)]
-            return tuple(text for text in texts if isinstance(text, str))
-    return ()
+            named = {str(k.arg): ast.literal_eval(k.value) for k in decorator.keywords}
+            return tuple(map(ast.literal_eval, decorator.args)), named
+    return (), {}

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
+from kafkaos.cli import execute
 from kafkaos.commands.scenarios import MAIN_JOB, choose, scenarios
-from kafkaos.errors import WrongUse
+from kafkaos.errors import EXIT_HELD, WrongUse
 from kafkaos.shipped import shipped
 
 
@@ -44,3 +47,19 @@ def test_an_unknown_scenario_is_wrong_use() -> None:
     """The near match is named."""
     with pytest.raises(WrongUse, match="did you mean `kafka`"):
         choose(["kafak"])
+
+
+def test_what_a_scenario_needs_of_a_cluster_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    """Clusters, how many brokers another one must have, and why there is no other: as the marker says it."""
+    assert execute(["list", "scenarios", "--json"]) == EXIT_HELD
+    rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
+    needs = {name: (row["clusters"], row["brokers"], row["only"]) for name, row in rows.items()}
+    assert needs["below_min_insync_replicas_sends_are_refused_and_the_same_producer_goes_on_after"] == (
+        ["three", "three-mtls"], 3, None
+    )  # fmt: skip
+    assert needs["two_registries_converge"] == (["single", "three-mtls"], 1, None)
+    reason = "it is about a cluster with a ZooKeeper"
+    assert (["zookeeper"], 1, reason) in needs.values()
+    assert execute(["list", "scenarios"]) == EXIT_HELD
+    table = capsys.readouterr().out
+    assert all(word in table for word in ("any with 3", "no other:"))
