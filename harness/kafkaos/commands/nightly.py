@@ -19,7 +19,7 @@ from kafkaos.commands.rounds import State
 from kafkaos.commands.scenarios import MAIN_JOB, choose, name_of, scenarios
 from kafkaos.commands.telling import progress, stderr
 from kafkaos.errors import EXIT_BROKE, EXIT_HELD, EXIT_UNKNOWN
-from kafkaos.reporting.results import ERROR, SKIPPED, TIME_IS_UP, read
+from kafkaos.reporting.results import CUT, ERROR, NOT_DONE, SKIPPED, TIME_IS_UP, read
 
 HISTORY_FILE, NIGHTS = "history.jsonl", "nights"
 # The plan that a person writes is not for a night.
@@ -115,7 +115,7 @@ def _round(out: Path, one: dict[str, Any], deadline_s: float) -> list[str] | Non
         process.wait(max(left_s, 1))
     except subprocess.TimeoutExpired:
         _end(process)
-        done = {name_of(result.test) for result in read(out / one["folder"])}
+        done = {name_of(result.test) for result in read(out / one["folder"]) if result.outcome != CUT}
         return [name for name in one["scenarios"] if name not in done]
     except KeyboardInterrupt:
         _end(process)
@@ -155,7 +155,7 @@ def _tell(out: Path, began_s: float, worked_on: Sequence[dict[str, Any]]) -> int
     outcomes = {result.outcome for result in results}
     if outcomes & {BROKE, FAILED}:
         return EXIT_BROKE
-    return EXIT_UNKNOWN if told["not_held"] or not results else EXIT_HELD
+    return EXIT_UNKNOWN if told["not_held"] or outcomes <= NOT_DONE else EXIT_HELD
 
 
 def _report(nights: list[Path], out: Path) -> None:

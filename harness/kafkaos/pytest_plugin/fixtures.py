@@ -101,6 +101,7 @@ def chaos(
     """A recording of this test: producers, consumers, faults, and the verdict."""
     import allure
 
+    from kafkaos.reporting import results
     from kafkaos.reporting.table import Totals
     from kafkaos.run import Chaos, plan_of
 
@@ -109,7 +110,7 @@ def chaos(
     # Readable, short enough for a file system, and never shared by two tests.
     digest = hashlib.sha256(request.node.nodeid.encode()).hexdigest()[:6]
     name = re.sub(r"[^A-Za-z0-9_.-]+", "-", request.node.name.removeprefix("test_"))[:80].strip("-")
-    folder = session.out / "runs" / f"{name}-{digest}"
+    folder = session.out / results.RUNS_FOLDER / f"{name}-{digest}"
     replay = None if session.replay is None else plan_of(session.replay)
     if session.replay == folder:
         raise WrongUse(
@@ -117,6 +118,7 @@ def chaos(
         )
     # Of a run that was cut off: a recording is never gone on with.
     shutil.rmtree(folder, ignore_errors=True)
+    results.begin(session.out)
     run = Chaos(
         kafka_cluster,
         spawner=session.pool.supervisor,

@@ -53,6 +53,12 @@ def pytest_runtest_call(item: pytest.Item) -> Any:
     """With --alluredir the run is told while the call is open: later attachments would be its fixtures'."""
     try:
         return (yield)
+    except KeyboardInterrupt:
+        if listener := item.config.pluginmanager.get_plugin("allure_listener"):
+            from kafkaos.reporting.allure_story import tell_cut
+
+            tell_cut(listener)
+        raise
     finally:
         course = item.stash.get(COURSE, None)
         run = getattr(item, "funcargs", {}).get("chaos")

@@ -34,9 +34,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     session = config.stash[SETTINGS]
     (session.out / TIME_IS_UP).unlink(missing_ok=True)
     if session.resume:
-        from kafkaos.reporting.results import SKIPPED, read
+        from kafkaos.reporting.results import NOT_DONE, read
 
-        done = {result.test for result in read(session.out) if result.outcome != SKIPPED}
+        done = {result.test for result in read(session.out) if result.outcome not in NOT_DONE}
         gone = [item for item in items if item.nodeid in done]
         items[:] = [item for item in items if item.nodeid not in done]
         config.hook.pytest_deselected(items=gone)

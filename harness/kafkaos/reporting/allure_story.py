@@ -15,11 +15,13 @@ from typing import Any
 
 import allure
 from allure import attachment_type as kinds
+from allure_commons.model2 import Status as AllureStatus
+from allure_commons.model2 import StatusDetails, TestResult
 
 from kafkaos.checks import Status
 from kafkaos.history.recording import ARCHIVE_FILE
 from kafkaos.reporting.drawing import draw
-from kafkaos.reporting.results import sentence_of
+from kafkaos.reporting.results import CUT, MEANINGS, sentence_of
 from kafkaos.reporting.scenario_page import alone
 from kafkaos.reporting.story import Story, guarantee_title, story
 from kafkaos.run import tell
@@ -50,6 +52,12 @@ def tell_allure(
     for name in NOT_OF_THE_HISTORY:
         allure.dynamic.parameter(name, settings.get(name), excluded=True)
     _attach(told)
+
+
+def tell_cut(listener: Any) -> None:
+    """Of the test that runs now: it was interrupted. allure-pytest would keep what its setup came to: passed."""
+    test = listener.allure_logger.get_last_item(TestResult)
+    test.status, test.statusDetails = AllureStatus.SKIPPED, StatusDetails(message=MEANINGS[CUT])
 
 
 def severity_of(folder: Path) -> str:

@@ -6,8 +6,8 @@ Written by the pytest plugin as tests end, read by `kafkaos report`, `kafkaos ni
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,18 +18,21 @@ if TYPE_CHECKING:
     from kafkaos.checks import Verdict
 
 RESULTS_FILE = "results.jsonl"
+RUNS_FOLDER = "runs"
+"""In a session's folder: a folder for each test's recording."""
 TIME_IS_UP = "time-is-up"
 """In a session that stopped because of --kafka-minutes: the ids of the tests that had no time, one a line."""
 
-HELD, PASSED, SKIPPED = "held", "passed", "skipped"
+HELD, PASSED, CUT, SKIPPED = "held", "passed", "cut", "skipped"
 BROKE, FAILED, UNKNOWN, ERROR = "broke", "failed", "unknown", "error"
 WORDS = {
-    HELD: "held", PASSED: "passed", SKIPPED: "skipped", BROKE: "BROKE", FAILED: "FAILED", UNKNOWN: "unknown",
-    ERROR: "harness failed",
+    HELD: "held", PASSED: "passed", CUT: "cut off", SKIPPED: "skipped", BROKE: "BROKE", FAILED: "FAILED",
+    UNKNOWN: "unknown", ERROR: "harness failed",
 }  # fmt: skip
 MEANINGS = {
     HELD: "every guarantee that was judged held",
     PASSED: "the test passed; no guarantee had to hold",
+    CUT: "it was interrupted before its end: nothing is known of the guarantees, and nothing is wrong",
     SKIPPED: "it did not run",
     BROKE: "a guarantee broke",
     FAILED: "an assertion of the scenario failed",
@@ -37,8 +40,10 @@ MEANINGS = {
     ERROR: "the harness or the machine failed; nothing is known of the guarantees",
 }
 # The news first.
-ORDER = (BROKE, FAILED, ERROR, UNKNOWN, HELD, PASSED, SKIPPED)
+ORDER = (BROKE, FAILED, ERROR, UNKNOWN, HELD, PASSED, CUT, SKIPPED)
 BAD = frozenset({BROKE, FAILED, ERROR, UNKNOWN})
+NOT_DONE = frozenset({CUT, SKIPPED})
+"""Nothing was proven, and a session that is resumed runs it again."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +107,12 @@ def sentence_of(verdicts: Sequence[Verdict]) -> str:
     return f"{guarantees} held. {verdicts[0].sentence}"
 
 
+def begin(out: Path) -> None:
+    """From here on a run in the session's folder that has no line was cut off, be it by `kill -9`."""
+    out.mkdir(parents=True, exist_ok=True)
+    (out / RESULTS_FILE).touch()
+
+
 def append(out: Path, result: Result) -> None:
     """Add a line; a folder that is not there is made."""
     out.mkdir(parents=True, exist_ok=True)
@@ -110,7 +121,10 @@ def append(out: Path, result: Result) -> None:
 
 
 def read(out: Path) -> list[Result]:
-    """The results of a session in order, of a repeated test the last; of an older folder what its runs tell."""
+    """The results of a session in order, of a repeated test the last, then the runs that were cut off before theirs.
+
+    Of an older folder what its runs tell.
+    """
     path = out / RESULTS_FILE
     if not path.exists():
         return _from_runs(out)
@@ -127,7 +141,28 @@ def read(out: Path) -> list[Result]:
             ) from None
         found.pop(result.test, None)
         found[result.test] = result
-    return list(found.values())
+    return [*found.values(), *_cut_off(out, found)]
+
+
+def _cut_off(out: Path, ended: Collection[str]) -> list[Result]:
+    """The runs that were begun and have no line."""
+    if not (out / RUNS_FOLDER).is_dir():
+        return []
+    from kafkaos.history.recording import META_FILE
+
+    metas = sorted((out / RUNS_FOLDER).glob(f"*/{META_FILE}"), key=lambda path: path.stat().st_mtime)
+    begun = (of_run(path.parent, out) for path in metas)
+    return [
+        replace(
+            run,
+            outcome=CUT,
+            sentence=f"It was cut off when it had judged: {run.sentence}"
+            if run.verdicts
+            else "It was cut off before anything was judged.",
+        )
+        for run in begun
+        if run.test not in ended
+    ]
 
 
 def _from_runs(out: Path) -> list[Result]:

@@ -41,6 +41,14 @@ def allure_result(folder: Path, uuid: str, status: str, start_ms: int) -> None:
     (place / f"{uuid}-result.json").write_text(json.dumps(value))
 
 
+def begun(session: Path, test: str) -> None:
+    """The folder of a run that is not over yet, as the fixture `chaos` begins it."""
+    folder = session / "runs" / test
+    folder.mkdir(parents=True)
+    meta = {"run": f"1:{test}", "seed": 1, "settings": {"test": test, "reproduce": f"kafkaos run {test}"}}
+    (folder / "recording.json").write_text(json.dumps(meta))
+
+
 def test_every_round_has_its_own_seed_and_the_same_base_gives_the_same_row(tmp_path: Path) -> None:
     """Seeds rotate from night to night; a base that is given again repeats them."""
 
@@ -106,6 +114,25 @@ def test_a_failure_is_not_undone_by_the_round_after_it(tmp_path: Path) -> None:
     assert [(r.test, r.outcome, r.seed) for r in night.merge()] == [("b", "broke", 5)]
     kept = sorted(path.name for path in (night.folder / "allure-results").iterdir())
     assert kept == ["u1-attachment.txt", "u1-result.json"]
+
+
+def test_a_scenario_that_was_cut_off_is_no_failure(tmp_path: Path) -> None:
+    """An interrupted night tells it as cut, be it the first of its round; what it came to before or after counts."""
+    rounds = [tmp_path / "rounds" / "1", tmp_path / "rounds" / "2"]
+    results.begin(rounds[0])
+    begun(rounds[0], "a")
+    results.append(rounds[1], result("b", "held", began_s=200.0))
+    begun(rounds[1], "b")
+    begun(rounds[1], "c")
+    night = Night(tmp_path / "night", 50.0, rounds)
+    merged = night.merge()
+    assert {r.test: r.outcome for r in merged} == {"a": "cut", "b": "held", "c": "cut"}
+    assert merged[0].sentence == "It was cut off before anything was judged."
+    told = summary(night, merged, before=[], seeds=[1, 2])
+    assert told["not_held"] == []
+    assert "2 cut off, 1 held" in markdown(told)
+    results.append(rounds[0], result("a", "broke"))  # run again
+    assert [r.outcome for r in results.read(rounds[0])] == ["broke"]
 
 
 def test_the_summary_tells_what_is_new_and_how_to_see_it(tmp_path: Path) -> None:
