@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -82,7 +82,8 @@ def nightly(  # noqa: PLR0917 (typer passes all by keyword)
             state.finish(one, left)
             state.save()
             results = read(out / one["folder"]) if (out / one["folder"]).is_dir() else []
-            ran_nothing = all(result.outcome in {ERROR, SKIPPED} for result in results)
+            outcomes = {result.outcome for result in results}
+            ran_nothing = is_in_vain(outcomes, whole=one["scenarios"] == rotation)
             if ran_nothing:  # the next would do no better
                 stderr.print(
                     f"kafkaos: no scenario of round {one['number']} could run: see above why", markup=False
@@ -96,6 +97,14 @@ def nightly(  # noqa: PLR0917 (typer passes all by keyword)
     if interrupted is not None:
         raise interrupted
     return EXIT_UNKNOWN if ran_nothing and status == EXIT_HELD else status
+
+
+def is_in_vain(outcomes: Set[str], *, whole: bool) -> bool:
+    """Whether no round can do better than one with these outcomes, be it of the `whole` rotation or of a part.
+
+    A part that was skipped, as the main job is on one broker, says nothing of the others.
+    """
+    return outcomes <= {ERROR, SKIPPED} and (whole or outcomes != {SKIPPED})
 
 
 def _all_but_the_main_job() -> list[str]:

@@ -8,6 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from kafkaos.commands.nightly import is_in_vain
+
 
 def test_a_night_in_which_nothing_ran_is_no_pass(tmp_path: Path) -> None:
     """Without a Java the first round fails; the night ends at once, with 2, its summary and its seed kept."""
@@ -19,3 +23,22 @@ def test_a_night_in_which_nothing_ran_is_no_pass(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 2, done.stderr
     assert json.loads((tmp_path / "out" / "summary.json").read_text())["seeds"]
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "whole", "in_vain"),
+    [
+        ({"error"}, False, True),  # no Java: the others have none either
+        ({"error", "skipped"}, True, True),
+        ({"skipped"}, True, True),
+        ({"skipped"}, False, False),  # the main job on one broker
+        ({"skipped", "held"}, True, False),
+        ({"cut"}, True, False),
+        (set(), True, True),
+    ],
+)
+def test_a_night_ends_early_only_where_it_would_go_on_in_vain(
+    outcomes: set[str], whole: bool, in_vain: bool
+) -> None:
+    """What is skipped on this cluster does not end a night in which other scenarios can run."""
+    assert is_in_vain(outcomes, whole=whole) is in_vain
