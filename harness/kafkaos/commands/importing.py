@@ -65,7 +65,7 @@ def _verifiable(files: list[Path], out: Path, group: str | None, isolation: Any)
     from kafkaos.apps.output import Output
     from kafkaos.apps.rows import Incarnation
     from kafkaos.apps.truth import Truth
-    from kafkaos.history.recording import archive, write_meta
+    from kafkaos.history.recording import archive, read_meta, write_meta
 
     if len({file.stem for file in files}) != len(files):
         raise WrongUse("Two of the files have the same name: each names its client.")
@@ -77,7 +77,8 @@ def _verifiable(files: list[Path], out: Path, group: str | None, isolation: Any)
             out / "segments" / f"{file.stem}.seg", Truth([]), client=file.stem, run=out.name, group=group,
             isolation=isolation,
         )  # fmt: skip
-    rows = archive(out).rows.height
+    archive(out)
+    rows = int(read_meta(out)["rows"])
     if not rows:
         raise BrokenRecording(
             f"{files[0]} has no line of a verifiable client: name what they printed on stdout"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,10 +43,39 @@ class Segment:
     places: npt.NDArray[np.int64]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Segments:
+    """A run's segment files, each of which was found whole."""
+
+    paths: list[Path]
+    run: str
+    clients: dict[str, int]
+    """How many rows each client has that has any, by its name."""
+
+    def scan(self) -> pl.LazyFrame:
+        """All rows as columns; a file is read when its turn comes, so that a sink holds few of them at a time."""
+        schema = pl.Schema(SCHEMA)
+        return pl.concat([pl.defer(partial(_read, path), schema=schema) for path in self.paths])
+
+
+def look_at_segments(paths: list[Path]) -> Segments:
+    """Check each file, and that they belong together. Raises BrokenRecording, naming the file."""
+    metas: dict[Path, dict[str, Any]] = {}
+    clients: dict[str, int] = {}
+    for path in paths:
+        segment = read_segment(path)
+        metas[path] = segment.meta
+        if len(segment.rows):
+            name = str(segment.meta["client"])
+            clients[name] = clients.get(name, 0) + len(segment.rows)
+    _belong_together(metas)
+    return Segments(paths=paths, run=str(metas[paths[0]]["run"]), clients=dict(sorted(clients.items())))
+
+
 def read_segments(paths: list[Path]) -> tuple[pl.DataFrame, str]:
     """All rows of a run's segments as columns, and the run's id. Raises BrokenRecording, naming the file."""
     segments = [read_segment(path) for path in paths]
-    _belong_together(segments)
+    _belong_together({segment.path: segment.meta for segment in segments})
     frames = [_columns(segment) for segment in segments]
     return pl.concat(frames), str(segments[0].meta["run"])
 
@@ -114,21 +145,20 @@ def _check_rows(segment: Segment) -> None:
         raise BrokenRecording(f"{segment.path} has a row of unknown state: copy the run's folder again")
 
 
-def _belong_together(segments: list[Segment]) -> None:
-    first = segments[0]
+def _belong_together(metas: Mapping[Path, Mapping[str, Any]]) -> None:
+    """All of one run, and of each client every part once."""
+    first, run = next((path, meta["run"]) for path, meta in metas.items())
     parts: dict[tuple[str, int, str], list[int]] = {}
-    for segment in segments:
-        meta = segment.meta
-        if meta["run"] != first.meta["run"]:
+    for path, meta in metas.items():
+        if meta["run"] != run:
             raise BrokenRecording(
-                f"{segment.path} is of run {meta['run']}, {first.path.name} of run {first.meta['run']}: "
-                "keep each run in its own folder"
+                f"{path} is of run {meta['run']}, {first.name} of run {run}: keep each run in its own folder"
             )
         parts.setdefault((meta["client"], meta["incarnation"], meta["role"]), []).append(meta["part"])
     for (client, incarnation, role), numbers in parts.items():
         if sorted(numbers) != list(range(len(numbers))):
             raise BrokenRecording(
-                f"{first.path.parent} has the parts {sorted(numbers)} of {role} {client} (incarnation "
+                f"{first.parent} has the parts {sorted(numbers)} of {role} {client} (incarnation "
                 f"{incarnation}), one is missing or twice there: copy the run's folder again, whole"
             )
 
@@ -136,6 +166,10 @@ def _belong_together(segments: list[Segment]) -> None:
 def _named(kind: pl.Enum, numbers: npt.NDArray[Any]) -> pl.Series:
     """The names that stand at `numbers` in an enumeration."""
     return pl.Series(kind.categories, dtype=kind).gather(numbers.astype(np.uint32))
+
+
+def _read(path: Path) -> pl.DataFrame:
+    return _columns(read_segment(path))
 
 
 def _columns(segment: Segment) -> pl.DataFrame:

@@ -19,7 +19,7 @@ from kafkaos.errors import BrokenRecording, WrongUse
 from kafkaos.history.bodies import Tables, load_bodies, load_models
 from kafkaos.history.events import EVENTS_FILE, Event, read_events
 from kafkaos.history.parts import Parts, is_large, split
-from kafkaos.history.reading import read_segments
+from kafkaos.history.reading import Segments, look_at_segments, read_segments
 from kafkaos.history.tables import JSON_LINES, PARQUET, RUN_KEY, read_table
 
 META_FILE = "recording.json"
@@ -106,29 +106,37 @@ def open_parts(path: Path) -> Iterator[tuple[Recording, Parts]]:
         yield whole, parts
 
 
-def archive(folder: Path) -> Recording:
+def archive(folder: Path) -> None:
     """Turn a folder's segments into `recording.parquet`, then delete them; may be killed and repeated.
 
-    All clients must have ended. Raises BrokenRecording and deletes nothing where a segment cannot be read.
+    Segment by segment, so that memory does not grow with the run. All clients must have ended. Raises
+    BrokenRecording and deletes nothing where a file of the folder cannot be read.
     """
-    segments = _segments(folder)
-    recording = _load_folder(folder)
-    if recording.doubt:
-        # A smaller count written over the noted one would hide that rows are missing.
-        raise BrokenRecording(recording.doubt)
-    if not (folder / ARCHIVE_FILE).exists():
-        rows, run = recording.rows, recording.meta["run"]
-        # The count is noted first: an archive that appears under its name always has its count to match.
-        meta = write_meta(folder, {"run": run, "rows": rows.height, "clients": rows_by_client(rows)})
-        draft = folder / (ARCHIVE_FILE + ".tmp")
-        rows.write_parquet(draft, compression="zstd", metadata={RUN_KEY: run})
-        draft.rename(folder / ARCHIVE_FILE)
-        recording = replace(recording, rows=rows, meta=meta, _derived={})
-    for path in segments:
+    paths = _segments(folder)
+    if (folder / ARCHIVE_FILE).exists():
+        if doubt := _load_folder(folder).doubt:
+            raise BrokenRecording(doubt)
+    else:
+        _write_archive(folder, look_at_segments(_some(paths, folder)))
+    for path in paths:
         path.unlink()
     if (folder / SEGMENTS_FOLDER).is_dir() and not any((folder / SEGMENTS_FOLDER).iterdir()):
         (folder / SEGMENTS_FOLDER).rmdir()
-    return recording
+
+
+def _write_archive(folder: Path, segments: Segments) -> None:
+    _events(folder)  # a broken file is told before anything is written
+    meta = _meta_of(folder, segments.run)
+    if doubt := _doubt(folder, meta, segments.clients, archived=False):
+        # A smaller count written over the noted one would hide that rows are missing.
+        raise BrokenRecording(doubt)
+    # The count is noted first: an archive that appears under its name always has its count to match.
+    counted = {"rows": sum(segments.clients.values()), "clients": segments.clients}
+    write_meta(folder, {"run": segments.run, **counted})
+    draft = folder / (ARCHIVE_FILE + ".tmp")
+    metadata = {RUN_KEY: segments.run}
+    segments.scan().sink_parquet(draft, compression="zstd", metadata=metadata, engine="streaming")
+    draft.rename(folder / ARCHIVE_FILE)
 
 
 def write_meta(folder: Path, given: Mapping[str, Any]) -> dict[str, Any]:

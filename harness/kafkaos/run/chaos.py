@@ -35,7 +35,7 @@ from kafkaos.history.bodies import (
 )
 from kafkaos.history.events import EventLog
 from kafkaos.history.recorder import Recorder
-from kafkaos.history.recording import SEGMENTS_FOLDER, archive, write_meta
+from kafkaos.history.recording import SEGMENTS_FOLDER, archive, load, write_meta
 from kafkaos.run.clients import Clients
 from kafkaos.run.draining import FINAL_DEADLINE_S, end_traffic, read_final_truth, record_apps
 from kafkaos.run.injecting import Injector, StepHook
@@ -232,7 +232,8 @@ class Chaos(Clients):
         self.drain()
         if self._recording is None:
             self._recorder.close()
-            self._recording = archive(self.folder)
+            archive(self.folder)
+            self._recording = load(self.folder)
         return self._recording
 
     def close(self) -> None:
