@@ -1,0 +1,1 @@
+"""Billing: orders in, invoices out, each order on one invoice, by transactions."""
