@@ -8,7 +8,9 @@ from pathlib import Path
 from billing.desk import PARTITIONS
 from kafkaos.apps.handle import AppHandle
 from kafkaos.checks import (
+    at_least_once,
     atomic_transactions,
+    commits_follow_work,
     exactly_once,
     no_aborted_read,
     no_acknowledged_loss,
@@ -29,6 +31,8 @@ SAFE = (
     no_duplicates,
     no_phantom,
     offsets_agree,
+    at_least_once,
+    commits_follow_work,
 )
 
 
