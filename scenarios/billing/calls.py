@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TypeVar
@@ -13,6 +14,7 @@ CALL_S = 5.0
 """The time-out given to each call: after it librdkafka says so, and the call may be repeated."""
 GRACE_S = 5.0
 """One that does not come back so long after its own time-out is not slow, it is lost."""
+AGAIN_S = 0.05
 
 HOPELESS = frozenset(
     {
@@ -85,3 +87,4 @@ def through(what: str, call: Callable[[], T], stopping: Stopping) -> T:
             if stopping or error.fatal() or error.txn_requires_abort() or not error.retriable():
                 raise StartOver(f"{what}: {error.str()}") from failure
             log.warning("%s: %s; again", what, error.str())
+            time.sleep(AGAIN_S)  # some answers, such as that of a coordinator that is loading, come at once
