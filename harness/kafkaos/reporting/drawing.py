@@ -10,7 +10,6 @@ from kafkaos.reporting.panels import (
     FAILED,
     FAINT,
     LEADERLESS,
-    NAME_PX,
     NARROW,
     READ,
     RIGHT,
@@ -21,6 +20,7 @@ from kafkaos.reporting.panels import (
     latencies,
     rates,
     text,
+    width_px,
 )
 from kafkaos.reporting.timeline import Timeline
 
@@ -40,8 +40,8 @@ FAULT, FAULT_INK = "#f59e0b", "#92400e"
 def draw(timeline: Timeline, *, width: int = WIDE) -> str:
     """The picture; `width` in pixels (it scales, but text and line widths are made for that width)."""
     lanes = timeline.lanes[:LANES_MAX]
-    longest = max((len(lane.name) for lane in lanes), default=0)
-    left = min(max(LEFT, 10 + NAME_PX * longest), LEFT_MAX) if width >= WIDE else LEFT
+    longest = max((width_px(lane.name) for lane in lanes), default=0)
+    left = min(max(LEFT, 10 + longest), LEFT_MAX) if width >= WIDE else LEFT
 
     def panel(top: float, height: float) -> Panel:
         return Panel(top, height, left, width, timeline.duration_s)

@@ -12,7 +12,6 @@ from kafkaos.reporting.timeline import Numbers, Timeline
 
 WIDE, NARROW = 1120, 360
 RIGHT = 10
-NAME_PX = 6.0
 INK, FAINT, GRID = "#1f2933", "#64748b", "#e2e8f0"
 ACKED, READ, FAILED, LEADERLESS = "#2563eb", "#94a3b8", "#dc2626", "#111827"
 # Told apart also by people who see few colours (Okabe and Ito); the last stands for every further broker.
@@ -113,8 +112,9 @@ def latencies(timeline: Timeline, panel: Panel) -> list[str]:
 
 
 def lane_row(lane: Lane, panel: Panel) -> list[str]:
-    room = int((panel.left - 6) / NAME_PX)
-    name = lane.name if len(lane.name) <= room else "…" + lane.name[1 - room :]
+    name = lane.name
+    while width_px(name) > panel.left - 6:
+        name = "…" + name.removeprefix("…")[1:]
     parts = [text(panel.left - 5, panel.floor - 2, name, FAINT, "end")]
     for span in lane.spans:
         begin, end = panel.x(span.from_s), panel.x(span.to_s)
@@ -128,6 +128,11 @@ def lane_row(lane: Lane, panel: Panel) -> list[str]:
             f'height="{height:g}" fill="{colour}"><title>{escape(told)}</title></rect>'
         )
     return parts
+
+
+def width_px(words: str) -> float:
+    """How wide a text is at most; no font is known before a reader's browser has chosen one."""
+    return sum(8.0 if letter.isupper() or letter in "mw…" else 6.3 for letter in words)
 
 
 def colour_of(leader: int | None) -> str:
