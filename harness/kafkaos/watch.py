@@ -40,8 +40,7 @@ class Watch:
             return
         with self._lock, contextlib.suppress(KafkaosError, OSError):
             state = self._cluster.observe(topics)
-            # With nobody to ask nothing is known: the last state stands until somebody answers.
-            if state != self._last and state.answered:
+            if state != self._last:  # also that nobody answers any more
                 self._events.append("state", "observed", state=state.to_json())
                 self._last = state
 
