@@ -267,10 +267,10 @@ def _release(world: World, undo: Undo) -> None:
             held.close()
     assert isinstance(world.cluster, Administered)
     assert isinstance(world.cluster, Killable)
-    if world.cluster.is_running(undo.facts["node"]):
-        world.cluster.alter_broker(undo.facts["node"], undo.facts["settings"])
-    else:
+    if not world.cluster.is_running(undo.facts["node"]):
         world.cluster.start(undo.facts["node"])
+    # The limit is in the cluster's metadata: a broker that was restarted has it as well.
+    world.cluster.alter_broker(undo.facts["node"], undo.facts["settings"])
 
 
 def _give_back(world: World, undo: Undo) -> None:
