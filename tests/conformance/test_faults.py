@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
+import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +15,7 @@ import pytest
 from kafkaos.backends.mounts import unable_to_mount
 from kafkaos.backends.process import ProcessCluster
 from kafkaos.backends.processes import Supervisor
+from kafkaos.backends.ready import wait_until
 from kafkaos.faults import (
     ClockJump,
     ClockSkew,
@@ -90,6 +93,7 @@ STORAGE = str(Path(__file__).with_name("storage.toml"))
 FIREWALL = "three-firewall"
 HEALTHY_DEADLINE_S = 60.0
 MUTED_DEADLINE_S = 1.0
+CONNECT_TIMEOUT_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -259,6 +263,29 @@ def test_a_muted_fault_has_no_evidence(
 def test_a_fault_is_the_same_after_json(case: Case) -> None:
     """A fault written to JSON and read again is the same value."""
     assert from_json(to_json(case.fault)) == case.fault
+
+
+def test_a_limit_of_connections_goes_from_a_broker_that_died_under_it(
+    make_world: Callable[[str], World],
+) -> None:
+    """It is in the cluster's metadata, so the restarted broker has it too: healed, more than that are served."""
+    (case,) = [one for one in CASES if isinstance(one.fault, TooManyConnections)]
+    assert isinstance(case.fault, TooManyConnections)
+    world = _world_of(case, make_world)
+    cluster: Any = world.cluster
+    injection = case.fault.inject(world)
+    cluster.kill(1)
+    case.fault.heal(world, injection)
+    cluster.wait_healthy(timeout_s=HEALTHY_DEADLINE_S)
+    host, _, port = cluster.node(1).client_address.rpartition(":")
+    with contextlib.ExitStack() as held:
+        for _ in range(2 * case.fault.limit):
+            held.enter_context(socket.create_connection((host, int(port)), CONNECT_TIMEOUT_S))
+        wait_until(
+            lambda: cluster.observe([]).answered == (1,),
+            timeout_s=HEALTHY_DEADLINE_S,
+            what="a new client is served",
+        )
 
 
 def _world_of(case: Case, make_world: Callable[[str], World]) -> World:
