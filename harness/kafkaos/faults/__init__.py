@@ -25,11 +25,12 @@ from kafkaos.faults.isolate import Isolate
 from kafkaos.faults.journal import JOURNAL_FILE, HealJournal, heal_leftovers, pending
 from kafkaos.faults.kill import Kill
 from kafkaos.faults.kill_all import KillAll
-from kafkaos.faults.limits import MemoryPressure, Quota, RecordTooLarge, TooManyConnections
+from kafkaos.faults.limits import Quota, RecordTooLarge
 from kafkaos.faults.members import ExceedPollInterval, FenceStaticMember, RebalanceStorm, SlowConsumer
 from kafkaos.faults.missing_certificate import MissingClientCertificate
 from kafkaos.faults.pause import Pause
 from kafkaos.faults.plan import AnyOf, Hold, Parallel, Plan, Repeat, Serial, Step, Trigger, plan_from_json
+from kafkaos.faults.pressure import MemoryPressure, TooManyConnections
 from kafkaos.faults.rate import Rate
 from kafkaos.faults.reassign import Reassign
 from kafkaos.faults.reset import Reset

@@ -30,10 +30,11 @@ from kafkaos.faults.half_open import HalfOpen
 from kafkaos.faults.isolate import Isolate
 from kafkaos.faults.kill import Kill
 from kafkaos.faults.kill_all import KillAll
-from kafkaos.faults.limits import MemoryPressure, Quota, RecordTooLarge, TooManyConnections
+from kafkaos.faults.limits import Quota, RecordTooLarge
 from kafkaos.faults.members import ExceedPollInterval, FenceStaticMember, RebalanceStorm, SlowConsumer
 from kafkaos.faults.missing_certificate import MissingClientCertificate
 from kafkaos.faults.pause import Pause
+from kafkaos.faults.pressure import MemoryPressure, TooManyConnections
 from kafkaos.faults.rate import Rate
 from kafkaos.faults.reassign import Reassign
 from kafkaos.faults.reset import Reset

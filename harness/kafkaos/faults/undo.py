@@ -70,10 +70,11 @@ def start_without(world: World, undo: Undo) -> None:
     """The node's next process has no environment of ours any more; it starts if the node is down."""
     assert isinstance(world.cluster, HasEnvironment)
     world.cluster.set_environment(undo.facts["node"], {})
-    _start_node(world, undo)
+    start_node(world, undo)
 
 
-def _start_node(world: World, undo: Undo) -> None:
+def start_node(world: World, undo: Undo) -> None:
+    """The node runs again, if it is down."""
     assert isinstance(world.cluster, Killable)
     if not world.cluster.is_running(undo.facts["node"]):
         world.cluster.start(undo.facts["node"])
@@ -140,7 +141,7 @@ def _leftover_paused(undo: Undo) -> str:
     return f"{name} (pid {process.pid}) was paused and goes on."
 
 
-UNDO_KINDS[START_NODE] = UndoKind(_start_node, _leftover_down)
+UNDO_KINDS[START_NODE] = UndoKind(start_node, _leftover_down)
 UNDO_KINDS[RESUME_NODE] = UndoKind(_resume_node, _leftover_paused)
 UNDO_KINDS[RESTART_CLIENT] = UndoKind(_restart_client, _leftover_down)
 UNDO_KINDS[UNHINDER_CLIENT] = UndoKind(_unhinder_client, _leftover_down)

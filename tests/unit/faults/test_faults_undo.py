@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from kafkaos.faults import World, heal_pending
-from kafkaos.faults.limits import MAX_CONNECTIONS, RELEASE_CONNECTIONS
+from kafkaos.faults.pressure import MAX_CONNECTIONS, RELEASE_CONNECTIONS
 from kafkaos.faults.undo import note_node
 
 
