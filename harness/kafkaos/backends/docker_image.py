@@ -15,7 +15,7 @@ from kafkaos.backends.docker_engine import engine, told
 from kafkaos.backends.docker_first_use import RUN_CLASS, FirstUse, first_use
 from kafkaos.backends.docker_rootfs import CACHE, write_rootfs
 from kafkaos.backends.jars import Progress
-from kafkaos.backends.jvm import Jvm, cache_options, class_archive_options
+from kafkaos.backends.jvm import Jvm, cache_options
 from kafkaos.backends.process import ready_jvm
 from kafkaos.backends.processes import Supervisor
 from kafkaos.errors import SetupFailed
@@ -24,8 +24,6 @@ from kafkaos.spec import DEFAULT_KAFKA_VERSION
 OWN_REPOSITORY = "kafkaos/kafka"
 PUBLISHED_REPOSITORY = "apache/kafka"
 CACHE_LABEL = "kafkaos.start-cache"
-ARCHIVE = "/kafkaos/start.jsa"
-"""Where the archive of an image's first use is mounted in its containers."""
 
 
 @dataclass(frozen=True)
@@ -48,14 +46,11 @@ class KafkaImage:
 
     def first_use(self) -> FirstUse:
         """What is kept of it, made on first use; SetupFailed where it has no Kafka."""
-        return first_use(self.client, self.id, self.name, record=self.cache is None)
+        return first_use(self.client, self.id, self.name)
 
-    def start_options(self) -> tuple[list[str], dict[Path, str]]:
-        """Java's options for a fast start, and the files of this machine that they name, with their places in it."""
-        if self.cache is not None:
-            return cache_options(self.cache), {}
-        archive = self.first_use().archive
-        return (class_archive_options(ARCHIVE), {archive: ARCHIVE}) if archive.exists() else ([], {})
+    @property
+    def cache_options(self) -> list[str]:
+        return [] if self.cache is None else cache_options(self.cache)
 
 
 def image_for(

@@ -45,19 +45,16 @@ class NodeContainer:
 
     def make(self, client: docker.DockerClient) -> DockerContainer:
         """It, not yet started: same user as ours, same folders in the same places."""
-        options, files = self.image.start_options()
         made = DockerContainer(self.image.id).with_name(self.name)
         made.with_envs(
             KAFKA_HEAP_OPTS=" ".join(heap_options(self.heap_mb)),
-            KAFKA_JVM_PERFORMANCE_OPTS=" ".join([*FAST_START, *options]),
+            KAFKA_JVM_PERFORMANCE_OPTS=" ".join([*FAST_START, *self.image.cache_options]),
             KAFKA_LOG4J_OPTS=f"-Dlog4j2.configurationFile={self.log_config}",
             KAFKA_OPTS=f"-Djdk.net.hosts.file={self.hosts}",
             KAFKA_JMX_OPTS="-Dkafkaos=1",  # instead of an open JMX port
             LOG_DIR="/tmp",
             **self.variables,
         )
-        for file, place in files.items():
-            made.with_volume_mapping(file, place, "ro")
         named = {Path(value).parent for value in self.variables.values() if value.startswith("/")}
         for folder in {*named, self.log.parent}:
             made.with_volume_mapping(folder, str(folder), "rw")

@@ -36,12 +36,6 @@ def cache_options(cache: Path | str) -> list[str]:
     return [f"-XX:AOTCache={cache}", "-XX:AOTMode=auto", "-Xlog:disable", "-Xlog:all=error:stderr"]
 
 
-def class_archive_options(archive: str) -> list[str]:
-    """Start by this class-data archive, and without it, in silence, where it is not there or does not fit."""
-    silent = ["-Xlog:disable", "-Xlog:all=error,cds*=off:stderr"]
-    return [f"-XX:SharedArchiveFile={archive}", "-Xshare:auto", *silent]
-
-
 @dataclass(frozen=True)
 class Jvm:
     """A Java with Kafka's class path."""
