@@ -34,9 +34,9 @@ class OfOneTest:
             process.wait(END_DEADLINE_S)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def supervisor() -> Iterator[Supervisor]:
-    """Whatever a test started ends with it: a producer left behind would take its share of every test that follows."""
+    """One for all tests; whatever it started ends with it."""
     made = Supervisor()
     yield made
     made.close()

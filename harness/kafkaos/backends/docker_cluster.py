@@ -131,6 +131,9 @@ class DockerCluster(ProcessCluster):
             changed[name] = text.replace(f"//{own}:", "//0.0.0.0:") if name == "listeners" else text
         return {**properties, **changed}
 
+    def _start_controller(self) -> None:
+        """With the brokers: the engine takes its time for each container anyhow."""
+
     def _spawn(self, node: Node) -> ContainerProcess:
         log = self.log_path(node.id)
         log.parent.mkdir(parents=True, exist_ok=True)
