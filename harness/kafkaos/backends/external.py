@@ -17,6 +17,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from kafkaos.backends.administration import members_of
+from kafkaos.backends.ready import wait_until
 from kafkaos.backends.topics import ADMIN_TIMEOUT_S, Topics
 from kafkaos.cluster import ClusterState, Node, PartitionState
 from kafkaos.errors import NotAvailable, SetupFailed, WrongUse
@@ -187,15 +188,29 @@ class ExternalCluster(Topics):
 
     def committed(self, group: str) -> Mapping[tuple[str, int], int]:
         """Of our own topics; not by an admin client, which crashes (SIGSEGV) on the answer NOT_COORDINATOR."""
-        places = [TopicPartition(p.topic, p.partition) for p in self.observe(self._topics).partitions]
-        if not places:
+        if not self._topics:
             return {}
         asking = Consumer({**self._config, "group.id": group, "log_level": 0})
         try:
-            told = asking.committed(places, timeout=ADMIN_TIMEOUT_S)
+            told = asking.committed(self._own_places(), timeout=ADMIN_TIMEOUT_S)
         finally:
             asking.close()
+        for place in told:
+            if place.error is not None:  # not told is not the same as none committed
+                raise KafkaException(place.error)
         return {(place.topic, place.partition): place.offset for place in told if place.offset >= 0}
+
+    def _own_places(self) -> list[TopicPartition]:
+        """The partitions of our own topics; a client whose broker was away needs a moment to tell them."""
+        found: list[TopicPartition] = []
+
+        def told() -> bool:
+            state = self.observe(self._topics)
+            found[:] = [TopicPartition(p.topic, p.partition) for p in state.partitions]
+            return {place.topic for place in found} >= set(self._topics)
+
+        wait_until(told, timeout_s=ADMIN_TIMEOUT_S, what=f"the cluster tells of {', '.join(self._topics)}")
+        return found
 
     def members(self, group: str) -> Sequence[str]:
         return members_of(group, self._config)
