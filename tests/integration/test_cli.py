@@ -329,7 +329,7 @@ def test_a_run_is_judged_again_offline_and_a_removed_record_is_found(
 
 def test_ctrl_c_ends_a_run_and_its_cluster(tmp_path: Path, state: Path, environment: dict[str, str]) -> None:
     """An interrupted run ends with 130 and leaves no broker and no key."""
-    arguments = ["run", "--cluster", "single-mtls", "--out", str(tmp_path / "out")]
+    arguments = ["run", "A3", "--cluster", "single-mtls", "--out", str(tmp_path / "out")]
     process = subprocess.Popen(
         [*KAFKAOS, *arguments], env=environment, cwd=tmp_path, stdout=subprocess.DEVNULL
     )
