@@ -21,7 +21,7 @@ from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Fault, Injection,
 from kafkaos.faults.journal import UNDO_KINDS, Undo, UndoKind
 from kafkaos.faults.node import aim_at_node, node_id_of, restart_with
 from kafkaos.faults.roles import NodeTarget
-from kafkaos.faults.undo import start_without, undone_on_error
+from kafkaos.faults.undo import undone_on_error
 from kafkaos.faults.waiting import until
 from kafkaos.faults.world import World
 
@@ -186,12 +186,7 @@ def _set_right(world: World, undo: Undo) -> None:
     A clock that falls under a controller is no way back: what lingers in its metadata log then (25 ms of each append)
     waits until the clock is where it was, and with it every topic, election and heartbeat (seen: Kafka 4.3.1).
     """
-    node_id = undo.facts["node"]
-    assert isinstance(world.cluster, Killable)
-    if world.cluster.is_running(node_id):
-        restart_with(world, node_id, {}, grace_s=GRACE_S)
-    else:
-        start_without(world, undo)
+    restart_with(world, undo.facts["node"], {}, grace_s=GRACE_S)
     forget_shared(undo.facts["since_s"])
 
 
