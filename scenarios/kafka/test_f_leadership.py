@@ -1,6 +1,7 @@
 """Leaders that change, brokers that restart, clusters that start cold: what was acknowledged stays, once, in order."""
 
 import pytest
+from impatient import IMPATIENT
 
 from kafkaos.backends.ready import wait_until
 from kafkaos.checks import (
@@ -27,12 +28,6 @@ WAIT_S = 60
 MIN_ISR_2 = {"min.insync.replicas": "2"}
 SAFE = (no_acknowledged_loss, no_duplicates, no_phantom, offsets_agree, producer_order, reader_order)
 BOUNCES = 3
-# As in production: silence is believed for seconds, not for librdkafka's minute.
-IMPATIENT = {
-    "socket.timeout.ms": 4000,
-    "request.timeout.ms": 3000,
-    "socket.connection.setup.timeout.ms": 2000,
-}
 
 
 @pytest.mark.scenario("faults-leadership", "A10")

@@ -1,6 +1,7 @@
 """N: partitions of the network and bad links: one way, isolated, half-open, slow, cut off from the clients."""
 
 import pytest
+from impatient import IMPATIENT
 
 from kafkaos.checks import (
     available,
@@ -17,12 +18,6 @@ from kafkaos.faults.roles import coordinator, follower, leader
 
 WAIT_S = 60
 SAFE = (no_acknowledged_loss, no_duplicates, no_phantom, offsets_agree, producer_order, reader_order)
-# Their own are half a minute and more: who asks a broker that is cut off shall not wait that long.
-IMPATIENT = {
-    "socket.timeout.ms": 4000,
-    "request.timeout.ms": 3000,
-    "socket.connection.setup.timeout.ms": 2000,
-}
 TWO_IN_SYNC = {"min.insync.replicas": "2"}
 
 
