@@ -43,6 +43,10 @@ Security = Annotated[
 KafkaVersion = Annotated[
     str | None, typer.Option(metavar="X.Y.Z", help="Run this Kafka instead of the default one.")
 ]
+Out = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="For recordings, logs, Allure results (reports/out/TIME-SEED)."),
+]
 
 
 def for_pytest(given: Mapping[str, Any]) -> list[str]:

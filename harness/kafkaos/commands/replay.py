@@ -17,6 +17,7 @@ from kafkaos.commands.options import (
     JavaHome,
     Json,
     KafkaVersion,
+    Out,
     Security,
     check_backend,
     for_pytest,
@@ -44,10 +45,7 @@ def replay(  # noqa: PLR0917 (typer passes all by keyword)
     client_config: ClientConfig = None,
     security: Security = None,
     kafka: KafkaVersion = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="For recordings, logs, Allure results (reports/out/TIME-SEED)."),
-    ] = None,
+    out: Out = None,
     json: Json = False,
 ) -> int:
     """Run a stored run again: its scenario, seed, cluster and settings, with the explicit plan in its folder."""

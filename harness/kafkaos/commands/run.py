@@ -20,6 +20,7 @@ from kafkaos.commands.options import (
     JavaHome,
     Json,
     KafkaVersion,
+    Out,
     Security,
     check_backend,
     for_pytest,
@@ -60,10 +61,7 @@ def run(  # noqa: PLR0917 (typer passes all by keyword)
     image: Image = None,
     bootstrap: Bootstrap = None,
     client_config: ClientConfig = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="For recordings, logs, Allure results (reports/out/TIME-SEED)."),
-    ] = None,
+    out: Out = None,
     security: Security = None,
     kafka: KafkaVersion = None,
     minutes: Annotated[
