@@ -8,14 +8,13 @@ the old one left open, and fences the old one, which may still be hanging in a c
 import itertools
 import json
 import logging
-import signal
 import sys
 import time
 from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message, TopicPartition
 
-from billing.calls import CALL_S, GRACE_S, HOPELESS, StartOver, Stopping, within
+from billing.calls import CALL_S, GRACE_S, HOPELESS, StartOver, Stopping, until_asked, within
 from billing.model import invoice_of
 from billing.settings import Settings
 from billing.transactions import Told, Transactions
@@ -168,19 +167,5 @@ def _place(one: TopicPartition) -> dict[str, Any]:
     return {"topic": one.topic, "partition": one.partition}
 
 
-def main() -> int:
-    """Status 1 where nobody but an operator can help."""
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    stopping = Stopping()
-    signal.signal(signal.SIGTERM, stopping.ask)
-    try:
-        Billing(Settings.of(), stopping).run()
-    except KafkaException as failure:
-        log.critical("no client can go on: %s", failure.args[0].str())
-        return 1
-    say("shutdown_complete")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(until_asked(lambda stopping: Billing(Settings.of(), stopping).run()))

@@ -1,6 +1,7 @@
 """Calls of Kafka clients that end: by an answer, or by leaving behind what does not answer."""
 
 import logging
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -8,6 +9,8 @@ from concurrent.futures import Future
 from typing import TypeVar
 
 from confluent_kafka import KafkaError, KafkaException
+
+from streaming.lines import say
 
 log = logging.getLogger(__name__)
 CALL_S = 5.0
@@ -49,6 +52,20 @@ class Stopping:
     def ask(self, *_: object) -> None:
         """A signal handler."""
         self._asked = True
+
+
+def until_asked(work: Callable[[Stopping], None]) -> int:
+    """Work until SIGTERM; the exit status, 1 where nobody but an operator can help."""
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    stopping = Stopping()
+    signal.signal(signal.SIGTERM, stopping.ask)
+    try:
+        work(stopping)
+    except KafkaException as failure:
+        log.critical("no client can go on: %s", failure.args[0].str())
+        return 1
+    say("shutdown_complete")
+    return 0
 
 
 def within(deadline_s: float, what: str, call: Callable[[], T]) -> T:

@@ -4,14 +4,11 @@ import itertools
 import json
 import logging
 import random
-import signal
 import sys
 import time
 import zlib
 
-from confluent_kafka import KafkaException
-
-from billing.calls import StartOver, Stopping
+from billing.calls import StartOver, Stopping, until_asked
 from billing.settings import Settings
 from billing.transactions import NUMBERS, Told, Transactions
 from streaming.lines import say
@@ -73,19 +70,5 @@ def _visit(
         producer.commit()
 
 
-def main() -> int:
-    """Status 1 where nobody but an operator can help."""
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    stopping = Stopping()
-    signal.signal(signal.SIGTERM, stopping.ask)
-    try:
-        take(Settings.of(), stopping, PARTITIONS)
-    except KafkaException as failure:
-        log.critical("no client can go on: %s", failure.args[0].str())
-        return 1
-    say("shutdown_complete")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(until_asked(lambda stopping: take(Settings.of(), stopping, PARTITIONS)))
