@@ -6,15 +6,18 @@ A pytest plugin by its method names. It reads nothing but the reports, so it is 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from kafkaos.reporting.results import BAD, ORDER, WORDS, Result, append
+from kafkaos.reporting.results import BAD, ORDER, RESULTS_FILE, WORDS, Result, append
 
 RESULT_PROPERTY = "kafkaos_result"
 OUTCOME_PROPERTY = "kafkaos_outcome"
 SLOWEST = 3
 TOLD_WHOLE = 3
+TOLD_EACH = 40
+"""Of more scenarios only those that did not hold are told: nobody has to look for them among hundreds of lines."""
 _MARKUP = {"held": {"green": True}, "passed": {"green": True}, "broke": {"red": True, "bold": True},
            "failed": {"red": True, "bold": True}}  # fmt: skip
 _DOUBT = {"yellow": True}
@@ -58,6 +61,8 @@ def _tell(terminal: Any, results: list[Result], out: Path) -> None:
     from kafkaos.reporting.table import Totals, guarantees_table, totals_table
 
     console = Console(file=terminal._tw._file, width=max(100, terminal._tw.fullwidth))
+    bad = [result for result in results if result.outcome in BAD]
+    told = results if len(results) <= TOLD_EACH else bad
     judged = [result for result in results if result.verdicts]
     if judged:
         terminal.section("kafkaos: guarantees")
@@ -66,18 +71,20 @@ def _tell(terminal: Any, results: list[Result], out: Path) -> None:
         if len(judged) <= TOLD_WHOLE or result.outcome in BAD:
             verdicts = [Verdict.from_json({**v, "counts": {}, "witnesses": []}) for v in result.verdicts]
             console.print(guarantees_table(result.name, verdicts))
-    counted = [(result.heading, Totals(**result.totals)) for result in results if result.totals]
+    counted = [(result.heading, Totals(**result.totals)) for result in told if result.totals]
     if counted:
         console.print(totals_table(counted))
     terminal.section("kafkaos: scenarios")
-    for result in sorted(results, key=lambda r: ORDER.index(r.outcome)):
+    for result in sorted(told, key=lambda r: ORDER.index(r.outcome)):
         terminal.write(f"{WORDS[result.outcome]:<8}", **_MARKUP.get(result.outcome, _DOUBT))
         first, *_ = result.sentence.splitlines() or [""]
         terminal.write_line(f" {result.name} ({result.duration_s:.1f} s): {first}")
+    others = Counter(WORDS[result.outcome] for result in results) - Counter(WORDS[r.outcome] for r in told)
+    for word, count in others.most_common():
+        terminal.write_line(f"{word:<8} {count:,} scenarios; {out / RESULTS_FILE} tells each")
     if len(results) > SLOWEST:
         slow = sorted(results, key=lambda r: -r.duration_s)[:SLOWEST]
         terminal.write_line("the slowest: " + ", ".join(f"{r.name} {r.duration_s:.1f} s" for r in slow))
-    bad = [result for result in results if result.outcome in BAD]
     if bad:
         terminal.write_line("show it again:")
         for result in bad:
