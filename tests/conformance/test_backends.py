@@ -375,7 +375,7 @@ def test_an_image_that_is_missing_or_has_no_kafka_is_one_sentence(tmp_path: Path
             find_image(client, "4.3.1", "localhost:1/nothing:1", lambda _: None)
         client.api.import_image_from_file(str(empty), repository="kafkaos/empty", tag="1")
         with pytest.raises(SetupFailed, match="is Kafka in that image"):
-            find_image(client, "4.3.1", "kafkaos/empty:1", lambda _: None).first_use()
+            find_image(client, "4.3.1", "kafkaos/empty:1", lambda _: None).checkpoint()
         client.images.remove("kafkaos/empty:1")
     finally:
         client.close()

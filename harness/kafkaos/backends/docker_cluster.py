@@ -113,7 +113,7 @@ class DockerCluster(ProcessCluster):
             self.log_dirs(node.id),
             cluster_id=self.cluster_id,
             node_id=node.id,
-            checkpoint=self._image.first_use().checkpoint,
+            checkpoint=self._image.checkpoint(),
         )
 
     def _server_properties(self, node: Node) -> dict[str, str]:
@@ -241,7 +241,7 @@ def start_docker_cluster(
         found = image_for(
             client, spec.kafka, image, supervisor=supervisor, log_folder=log_folder, progress=progress
         )
-        found.first_use()
+        found.checkpoint()
     except BaseException:
         client.close()
         raise

@@ -12,7 +12,7 @@ import docker
 from docker.errors import APIError, DockerException, ImageNotFound
 
 from kafkaos.backends.docker_engine import engine, told
-from kafkaos.backends.docker_first_use import RUN_CLASS, FirstUse, first_use
+from kafkaos.backends.docker_format import checkpoint
 from kafkaos.backends.docker_rootfs import CACHE, write_rootfs
 from kafkaos.backends.jars import Progress
 from kafkaos.backends.jvm import Jvm, cache_options
@@ -37,16 +37,15 @@ class KafkaImage:
     """Of Kafka, as it was asked for."""
     cache: str | None
     """The path of the start-up cache in it, if it has one that fits its Java and jars."""
-    run_class: str = RUN_CLASS
 
     @property
     def is_own(self) -> bool:
         """Whether it was made here, of what runs on this machine."""
         return self.name.startswith(f"{OWN_REPOSITORY}:")
 
-    def first_use(self) -> FirstUse:
-        """What is kept of it, made on first use; SetupFailed where it has no Kafka."""
-        return first_use(self.client, self.id, self.name)
+    def checkpoint(self) -> Path:
+        """The `bootstrap.checkpoint` of its Kafka, made on first use; SetupFailed where it has none."""
+        return checkpoint(self.client, self.id, self.name)
 
     @property
     def cache_options(self) -> list[str]:

@@ -11,6 +11,7 @@ import docker
 from testcontainers.core.config import testcontainers_config
 from testcontainers.core.container import DockerContainer
 
+from kafkaos.backends.docker_format import RUN_CLASS
 from kafkaos.backends.docker_image import KafkaImage
 from kafkaos.backends.docker_network import Place
 from kafkaos.backends.jvm import FAST_START, heap_options
@@ -65,7 +66,7 @@ class NodeContainer:
         return made.with_kwargs(
             network=self.place.network,
             networking_config={self.place.network: endpoint},
-            entrypoint=["/bin/sh", "-c", ENTRY, self.image.run_class, str(self.properties), str(self.log)],
+            entrypoint=["/bin/sh", "-c", ENTRY, RUN_CLASS, str(self.properties), str(self.log)],
             user=f"{os.getuid()}:{os.getgid()}",
             labels=dict(self.labels),
             hostname=self.host_name,

@@ -1,7 +1,4 @@
-"""What an image is asked for once, and what is kept of it: formatted storage.
-
-It happens in a container that shares nothing with this machine.
-"""
+"""Storage as the Kafka of an image formats it: made once, in a container that shares nothing with this machine."""
 
 from __future__ import annotations
 
@@ -9,7 +6,6 @@ import io
 import os
 import shlex
 import tarfile
-from dataclasses import dataclass
 from pathlib import Path
 
 import docker
@@ -24,41 +20,36 @@ from kafkaos.errors import SetupFailed
 RUN_CLASS = "/opt/kafka/bin/kafka-run-class.sh"
 FOLDER = "/tmp/kafkaos"
 DEADLINE_S = 120
-FORMAT = f"{RUN_CLASS} {{tool}} > {FOLDER}/told 2>&1 || exit 1\n"
 
 
-@dataclass(frozen=True)
-class FirstUse:
-    """The files that are kept of an image."""
-
-    folder: Path
-
-    @property
-    def checkpoint(self) -> Path:
-        """The `bootstrap.checkpoint` of its Kafka."""
-        return self.folder / "bootstrap.checkpoint"
-
-
-def first_use(client: docker.DockerClient, image_id: str, name: str) -> FirstUse:
-    """Use an image for the first time, unless that was done; SetupFailed where it has no Kafka."""
+def checkpoint(client: docker.DockerClient, image_id: str, name: str) -> Path:
+    """The `bootstrap.checkpoint` of an image's Kafka, kept from its first use; SetupFailed where it has no Kafka."""
     short = image_id.removeprefix("sha256:")[:24]
-    kept = FirstUse(cache_folder() / "images" / short)
-    kept.folder.mkdir(parents=True, exist_ok=True)
+    kept = cache_folder() / "images" / short / "bootstrap.checkpoint"
+    kept.parent.mkdir(parents=True, exist_ok=True)
     lock = state_folder() / f"image-{short}.lock"
     with locked(lock):
-        if not kept.checkpoint.exists():
-            pending = kept.checkpoint.with_suffix(f".{os.getpid()}")
+        if not kept.exists():
+            pending = kept.with_suffix(f".{os.getpid()}")
             pending.write_bytes(_format(client, image_id, name, lock))
-            pending.replace(kept.checkpoint)
+            pending.replace(kept)
     return kept
 
 
 def _format(client: docker.DockerClient, image_id: str, name: str, lock: Path) -> bytes:
-    tool = ["kafka.tools.StorageTool", "format", "-t", kraft.new_cluster_id(), "-c", f"{FOLDER}/config"]
+    tool = [
+        RUN_CLASS,
+        "kafka.tools.StorageTool",
+        "format",
+        "-t",
+        kraft.new_cluster_id(),
+        "-c",
+        f"{FOLDER}/config",
+    ]
     with told(f"run Kafka's storage tool in {name}"):
         container = client.containers.create(
             image_id,
-            entrypoint=["/bin/sh", "-c", FORMAT.format(tool=shlex.join(tool))],
+            entrypoint=["/bin/sh", "-c", f"{shlex.join(tool)} > {FOLDER}/told 2>&1"],
             user=f"{os.getuid()}:{os.getgid()}",
             environment={"LOG_DIR": "/tmp", "KAFKA_JMX_OPTS": "-Dkafkaos=1"},
             network_mode="none",
