@@ -29,12 +29,14 @@ log = logging.getLogger("registry")
 class Registry:
     """One instance: one consumer group, one database."""
 
-    def __init__(self, consumer: Consumer, store: Store, *, topic: str, keyed_by: str) -> None:
-        self._consumer = consumer
+    def __init__(self, config: dict[str, Any], store: Store, *, topic: str, keyed_by: str) -> None:
+        self._consumer = Consumer({**config, "on_commit": self._on_commit})
         self._store = store
         self._topic = topic
         self._keyed_by = keyed_by
+        self._applied: dict[int, int] = {}
         self._committed: dict[int, int] = {}
+        self._committing = False
         self._stopping = False
         self.health: dict[str, Any] = {"fingerprint": store.fingerprint, "positions": {}}
 
@@ -49,6 +51,11 @@ class Registry:
             records = [m for m in self._consumer.consume(BATCH_RECORDS, POLL_S) if self._is_record(m)]
             if records:
                 self._take(records)
+            self._commit()
+
+    def close(self) -> None:
+        """Leave the group."""
+        self._consumer.close()
 
     def _take(self, records: list[Message]) -> None:
         changes = [self._change(record) for record in records]
@@ -57,7 +64,7 @@ class Registry:
         for applied in self._store.apply(changes, self._tell):
             self.health["fingerprint"] = applied.fingerprint
             self.health["positions"][str(applied.change.partition)] = applied.change.offset + 1
-        self._commit({change.partition: change.offset + 1 for change in changes})
+        self._applied |= {change.partition: change.offset + 1 for change in changes}
 
     def _change(self, record: Message) -> Change:
         if self._keyed_by == "operation":
@@ -75,13 +82,29 @@ class Registry:
             say("skipped", **_place(change), error=applied.error)
         say("process", **_place(change), operation=change.operation, fingerprint=applied.fingerprint)
 
-    def _commit(self, offsets: dict[int, int]) -> None:
-        """Tell the group how far this instance is; a rebuild must not make its lag look grown."""
-        ahead = {p: offset for p, offset in offsets.items() if offset > self._committed.get(p, 0)}
-        if ahead:
-            self._committed |= ahead
+    def _commit(self) -> None:
+        """Tell the group how far this instance is; a rebuild must not make its lag look grown.
+
+        One commit at a time: what librdkafka sends again after a lost connection would undo a later one.
+        """
+        ahead = {p: offset for p, offset in self._applied.items() if offset > self._committed.get(p, 0)}
+        if ahead and not self._committing:
+            self._committing = True
             places = [TopicPartition(self._topic, partition, offset) for partition, offset in ahead.items()]
             self._consumer.commit(offsets=places, asynchronous=True)
+
+    def _on_commit(self, error: KafkaError | None, places: list[TopicPartition]) -> None:
+        self._committing = False
+        done = [p for p in places if p.offset >= 0]
+        if error is None:
+            self._committed |= {p.partition: p.offset for p in done if p.error is None}
+        if done:
+            say(
+                "offsets_committed",
+                offsets=[{"topic": p.topic, "partition": p.partition, "offset": p.offset} for p in done],
+                success=error is None,
+                error=None if error is None else str(error),
+            )
 
     def _on_assign(self, consumer: Consumer, places: list[TopicPartition]) -> None:
         for place in places:
@@ -93,6 +116,8 @@ class Registry:
         say("partitions_assigned", partitions=[{"topic": p.topic, "partition": p.partition} for p in places])
 
     def _on_revoke(self, _: Consumer, places: list[TopicPartition]) -> None:
+        for place in places:
+            self._applied.pop(place.partition, None)
         say("partitions_revoked", partitions=[{"topic": p.topic, "partition": p.partition} for p in places])
 
     def _is_record(self, message: Message) -> bool:
@@ -100,20 +125,6 @@ class Registry:
         if error is not None:
             log.warning("%s", error)
         return error is None
-
-
-def on_commit(error: KafkaError | None, places: list[TopicPartition]) -> None:
-    """The answer to a commit."""
-    offsets = [
-        {"topic": p.topic, "partition": p.partition, "offset": p.offset} for p in places if p.offset >= 0
-    ]
-    if offsets:
-        say(
-            "offsets_committed",
-            offsets=offsets,
-            success=error is None,
-            error=None if error is None else str(error),
-        )
 
 
 def _place(change: Change) -> dict[str, Any]:
@@ -144,12 +155,10 @@ def main() -> int:
         "group.id": given.group,
         "enable.auto.commit": False,
         "fetch.queue.backoff.ms": 10,
-        "on_commit": on_commit,
         **dict(one.split("=", 1) for one in given.config),
     }
     store = Store(given.database)
-    consumer = Consumer(config)
-    registry = Registry(consumer, store, topic=given.topic, keyed_by=given.keyed_by)
+    registry = Registry(config, store, topic=given.topic, keyed_by=given.keyed_by)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, registry.stop)
     server = serve(given.database, lambda: registry.health, port=given.port)
@@ -160,7 +169,7 @@ def main() -> int:
         log.critical("the Kafka client cannot go on: %s", error)
         return 1
     finally:
-        consumer.close()
+        registry.close()
         server.shutdown()
         store.close()
     say("shutdown_complete")

@@ -46,6 +46,11 @@ class Commits:
         self._automatic = automatic
         self._pending: dict[Place, list[int]] = {}
 
+    @property
+    def unanswered(self) -> bool:
+        """A commit was sent, and nothing has been heard of it."""
+        return bool(self._pending)
+
     def commit(self, consumer: Consumer, offsets: Mapping[tuple[str, int], int], *, wait: bool) -> None:
         """Commit the next offsets to read; `wait` for the answer, or let `on_commit` bring it."""
         if not offsets:

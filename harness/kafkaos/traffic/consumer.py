@@ -120,7 +120,10 @@ class RecordingConsumer:
 
     def _commit_if_due(self) -> None:
         passed_ms = (time.monotonic() - self._committed_s) * 1_000
-        if self._done and passed_ms >= self._settings.commit_interval_ms:
+        # One at a time. librdkafka sends a commit again when its connection is lost; behind a later one it would set
+        # the group back (seen: 2,117, then 1,555). And a broker serves a connection's requests in turn: behind those
+        # that pile up while it is slow the heartbeats are late, and the member loses its session (seen: 260 commits).
+        if self._done and not self._commits.unanswered and passed_ms >= self._settings.commit_interval_ms:
             self._commit_done(wait=False)
             self._committed_s = time.monotonic()
 
