@@ -91,7 +91,10 @@ class ClientSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class ProducerSettings(ClientSettings):
-    """A recording producer. Units end the names; `delivery_timeout_ms` covers all retries.
+    """A recording producer. Units end the names.
+
+    `delivery_timeout_ms` covers all retries, and is the default of the Java client. When it is over for a record of an
+    idempotent producer of librdkafka, records behind it may be sent twice under another epoch (seen: duplicates).
 
     `keys`: None for no key, a number of distinct keys, or the key numbers to go through in turn.
     `partition`: None leaves it to librdkafka's partitioner, a number fixes it.
@@ -106,7 +109,7 @@ class ProducerSettings(ClientSettings):
     idempotence: bool = True
     retries: int | None = None
     in_flight: int | None = None  # requests per connection
-    delivery_timeout_ms: int = 30_000
+    delivery_timeout_ms: int = 120_000
     linger_ms: float = 5.0
     batch_size_bytes: int | None = None
     window_records: int = 100_000  # sent and not yet answered, at most
