@@ -25,6 +25,7 @@ from confluent_kafka.admin import NewTopic  # type: ignore[attr-defined]
 from kafkaos import cluster as capabilities
 from kafkaos.apps.environment import client_environment
 from kafkaos.backends import docker_engine, external
+from kafkaos.backends.ask import metadata
 from kafkaos.backends.docker_cluster import DockerCluster
 from kafkaos.backends.docker_image import CACHE_LABEL, find_image
 from kafkaos.backends.external import ExternalCluster, read_client_config
@@ -483,6 +484,31 @@ def test_one_direction_between_two_containers_is_cut_and_healed(clusters: Cluste
         timeout_s=WAIT_S, what="broker 2 is out of the ISR",
     )  # fmt: skip
     assert cluster.remove_link_rule("cut")
+    cluster.wait_healthy(timeout_s=WAIT_S)
+
+
+@pytest.mark.parametrize("backend", ["process", "docker"])
+def test_a_new_topic_is_known_to_the_last_broker_when_it_is_given_out(
+    backend: str, clusters: Clusters
+) -> None:
+    """One broker hears of everything late: made, deleted and made again, a topic is the same one for all three."""
+    cluster = clusters.take(backend, "three")
+    assert isinstance(cluster, ProcessCluster)
+    controller = next(node.id for node in cluster.nodes if not node.is_broker)
+    # Late, but not so late that it misses its session of 3 s: a fenced broker is not waited for.
+    cluster.set_link_rule("late", [(controller, 1)], Effect(delay_ms=300))
+    try:
+        for _ in range(2):
+            name = cluster.create_topic("late")
+            told = [
+                metadata(cluster.direct_address(broker.id), [name], timeout_s=WAIT_S, tls=None).topics[0]
+                for broker in cluster.brokers
+            ]
+            assert [len(topic.partitions) for topic in told] == [1, 1, 1]
+            assert len({topic.topic_id for topic in told}) == 1
+            cluster.delete_topic(name)
+    finally:
+        cluster.remove_link_rule("late")
     cluster.wait_healthy(timeout_s=WAIT_S)
 
 
