@@ -17,7 +17,7 @@ from kafkaos.faults.waiting import until
 from kafkaos.faults.world import World
 from kafkaos.shipped import near
 
-RESOLVE_DEADLINE_S = 10.0
+RESOLVE_DEADLINE_S = 20.0
 
 
 @dataclass(frozen=True)
@@ -192,11 +192,21 @@ def from_json(given: Mapping[str, Any]) -> Target:
     )
 
 
-def observe_led(world: World, topic: str, partition: int) -> tuple[int, ClusterState, PartitionState]:
+def observe_led(
+    world: World, topic: str, partition: int, *, in_sync: bool = False
+) -> tuple[int, ClusterState, PartitionState]:
     """Who leads a partition, and the whole cluster and the partition as they were then.
 
-    Waits for a leader; SetupFailed without one.
+    Waits for a leader, and if told for all replicas to be in sync; SetupFailed without.
     """
+    if in_sync:
+        _partition(
+            world,
+            topic,
+            partition,
+            lambda state: state.leader is not None and set(state.isr) == set(state.replicas),
+            "leader with all replicas in sync",
+        )
     was = leader(topic, partition).resolve(world)
     before = world.cluster.observe()
     state = before.partition(topic, partition)
