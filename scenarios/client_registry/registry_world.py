@@ -32,7 +32,7 @@ from kafkaos.traffic.bodies import Body
 
 HERE = Path(__file__).parent
 APP = HERE / "registry_app.py"
-WAIT_S = 60.0
+WAIT_S = 120.0
 AT_WORK_S = 2.0
 SOME = 200
 SAFE = (

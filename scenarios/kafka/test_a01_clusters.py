@@ -11,7 +11,7 @@ from kafkaos.faults.roles import controller
 
 TOPIC = "library-events"
 RECORDS = 300
-WAIT_S = 60
+WAIT_S = 120
 
 
 @pytest.mark.scenario("A1")
@@ -70,8 +70,12 @@ def test_three_brokers_with_a_zookeeper_elect_another_controller_when_theirs_is_
     """Kafka 3.9 with a ZooKeeper: a broker is the controller; killed, another becomes it, and nothing is lost."""
     assert [node.role for node in kafka_cluster.nodes] == ["broker", "broker", "broker", "zookeeper"]
     topic = kafka_cluster.create_topic(TOPIC, partitions=3, config={"min.insync.replicas": "2"})
+    wait_until(
+        lambda: {p.leader for p in kafka_cluster.observe([topic]).partitions} == {1, 2, 3},
+        timeout_s=WAIT_S,
+        what="each of three brokers leads one partition",
+    )
     state = kafka_cluster.observe([topic])
-    assert {p.leader for p in state.partitions} == {1, 2, 3}
     assert state.controller in (1, 2, 3)
 
     producer = chaos.producer(topic, rate=RECORDS, partition="round_robin")

@@ -9,7 +9,7 @@ from kafkaos.checks import no_acknowledged_loss, no_duplicates, no_phantom, prod
 
 KEYS = 30
 PARTITIONS = [0, 1, 2]
-WAIT_S = 60
+WAIT_S = 120
 
 
 @pytest.mark.scenario("A3")

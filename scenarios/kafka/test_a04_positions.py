@@ -10,7 +10,7 @@ from kafkaos.checks import no_acknowledged_loss, no_phantom, offsets_agree, read
 from kafkaos.cluster import HasGroups
 from kafkaos.faults import KillClient
 
-WAIT_S = 60
+WAIT_S = 120
 SHORT_SESSION = {"session.timeout.ms": 2000, "heartbeat.interval.ms": 300}
 
 

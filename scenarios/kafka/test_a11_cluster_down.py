@@ -10,7 +10,7 @@ from kafkaos.checks import no_acknowledged_loss, no_duplicates, no_phantom, offs
 from kafkaos.faults import Kill
 from kafkaos.faults.roles import broker
 
-WAIT_S = 60
+WAIT_S = 120
 LIMIT_S = 4
 LATE_S = 2.5  # librdkafka looks for expired records once a second, and the machine may be busy
 

@@ -11,7 +11,7 @@ from kafkaos.checks import no_acknowledged_loss, no_duplicates, no_phantom, prod
 from kafkaos.faults import KillClient, Pause
 from kafkaos.faults.roles import broker
 
-WAIT_S = 60
+WAIT_S = 120
 RECORDS = 400
 RATE = 400
 SMALL_BATCH_BYTES = 1000

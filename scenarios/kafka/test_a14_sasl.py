@@ -12,7 +12,7 @@ from kafkaos.faults import Kill
 from kafkaos.faults.roles import leader
 from kafkaos.tls.stores import random_password
 
-WAIT_S = 60
+WAIT_S = 120
 RECORDS = 300
 WRONG_LOGIN = r"_AUTHENTICATION: .*SASL authentication error: Authentication failed"
 

@@ -14,7 +14,7 @@ from kafkaos.checks import (
 )
 from kafkaos.faults import ExceedPollInterval, FenceStaticMember, KillBeforeCommit, RebalanceStorm
 
-WAIT_S = 60
+WAIT_S = 120
 PARTITIONS = 4
 # Kafka asks for an interval that is not shorter than the session.
 IMPATIENT = {"max.poll.interval.ms": 6000}

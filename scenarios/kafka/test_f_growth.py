@@ -13,7 +13,7 @@ from kafkaos.checks import (
     reader_order,
 )
 
-WAIT_S = 60
+WAIT_S = 120
 # A member learns of new partitions when it asks for metadata anew, every five minutes by default.
 CURIOUS = {"topic.metadata.refresh.interval.ms": 500}
 

@@ -24,7 +24,7 @@ from kafkaos.faults import (
 )
 from kafkaos.faults.roles import leader
 
-WAIT_S = 60
+WAIT_S = 120
 MIN_ISR_2 = {"min.insync.replicas": "2"}
 SAFE = (no_acknowledged_loss, no_duplicates, no_phantom, offsets_agree, producer_order, reader_order)
 BOUNCES = 3
@@ -35,8 +35,11 @@ BOUNCES = 3
 def test_five_requests_in_flight_stay_in_order_while_the_leader_bounces(kafka_cluster, chaos):
     """An idempotent producer with 5 requests in flight loses, doubles and swaps nothing while leaders are elected."""
     topic = kafka_cluster.create_topic("orders", config=MIN_ISR_2)
-    # Small batches, or one request would hold all that is sent within a bounce.
-    producer = chaos.producer(topic, rate=2000, in_flight=5, linger_ms=0, batch_size_bytes=2000)
+    # Small batches, or one request would hold all that is sent within a bounce; and no more records in doubt than fill
+    # all five requests several times, or a backlog of seconds would be what is waited for.
+    producer = chaos.producer(
+        topic, rate=2000, in_flight=5, linger_ms=0, batch_size_bytes=2000, window_records=500
+    )
     chaos.consumer(topic, group="billing")
     producer.wait_acknowledged(500, timeout_s=WAIT_S)
     for _ in range(BOUNCES):
@@ -73,8 +76,8 @@ def test_the_isr_shrinks_without_a_silent_follower_and_expands_when_it_is_back(k
     with chaos.fault(ShrinkIsr(topic)) as hit:
         producer.wait_acknowledged(200, after=producer.mark(), timeout_s=WAIT_S)
         assert hit.target not in kafka_cluster.observe([topic]).partition(topic, 0).isr
+    # Healthy means that all are in the ISR.
     kafka_cluster.wait_healthy(timeout_s=WAIT_S)
-    assert set(kafka_cluster.observe([topic]).partition(topic, 0).isr) == {1, 2, 3}
     chaos.verify(*SAFE, available)
 
 
@@ -89,9 +92,9 @@ def test_a_leader_that_was_frozen_comes_back_as_a_follower(kafka_cluster, chaos)
     producer.wait_acknowledged(200, timeout_s=WAIT_S)
     with chaos.fault(Pause(leader(topic))) as hit:
         producer.wait_acknowledged(200, after=producer.mark(), timeout_s=WAIT_S)
+    # Healthy means that all are in the ISR, the one that was frozen too.
     kafka_cluster.wait_healthy(timeout_s=WAIT_S)
     state = kafka_cluster.observe([topic]).partition(topic, 0)
-    assert hit.target in state.isr
     assert state.leader_epoch > hit.before.partition(topic, 0).leader_epoch
     producer.wait_acknowledged(200, after=producer.mark(), timeout_s=WAIT_S)
     # 5 to 7 s here; with librdkafka's own settings it is about 41 s, and what was in flight is never acknowledged.

@@ -13,7 +13,7 @@ from kafkaos.checks import (
 from kafkaos.faults import Quota, RecordTooLarge, RollingRestart, TooManyConnections
 from kafkaos.faults.roles import leader
 
-WAIT_S = 60
+WAIT_S = 120
 SAFE = (no_acknowledged_loss, no_duplicates, no_phantom, offsets_agree, producer_order)
 SIZE_BYTES = 1000
 QUOTA_BYTES_PER_S = 50_000

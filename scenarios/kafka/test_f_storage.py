@@ -16,7 +16,7 @@ from kafkaos.checks import (
 from kafkaos.faults import DiskFull, FailLogDir, FlipBit, TruncateTail
 from kafkaos.faults.roles import follower, leader
 
-WAIT_S = 60
+WAIT_S = 120
 SAFE = (no_acknowledged_loss, no_duplicates, no_phantom, offsets_agree, reader_order)
 MIN_ISR_2 = {"min.insync.replicas": "2"}
 needs_small_disks = pytest.mark.skipif(unable_to_mount() is not None, reason=str(unable_to_mount()))

@@ -14,7 +14,7 @@ from kafkaos.faults import ClockJump
 from kafkaos.faults.clock import library
 from kafkaos.faults.roles import leader
 
-WAIT_S = 60
+WAIT_S = 120
 HOUR_S = 3600.0
 
 

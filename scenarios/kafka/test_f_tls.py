@@ -14,7 +14,7 @@ from kafkaos.checks import (
 from kafkaos.faults import ExpiredCertificate, RevokedTrust, RotateCertificates
 from kafkaos.faults.roles import leader
 
-WAIT_S = 60
+WAIT_S = 120
 SAFE = (no_acknowledged_loss, no_duplicates, no_phantom, offsets_agree, producer_order, reader_order)
 
 

@@ -13,7 +13,7 @@ from kafkaos.checks import (
 )
 from kafkaos.faults import KillClient, ZombieProducer
 
-WAIT_S = 60
+WAIT_S = 120
 SAFE = (no_acknowledged_loss, no_duplicates, no_phantom, offsets_agree, no_aborted_read, atomic_transactions)
 
 

@@ -13,7 +13,7 @@ from kafkaos.checks import (
 )
 from kafkaos.faults import RollingUpgrade
 
-WAIT_S = 60
+WAIT_S = 120
 
 
 @pytest.mark.scenario("faults-upgrade")

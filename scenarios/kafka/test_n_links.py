@@ -3,6 +3,7 @@
 import pytest
 from impatient import IMPATIENT
 
+from kafkaos.backends.ready import wait_until
 from kafkaos.checks import (
     available,
     no_acknowledged_loss,
@@ -16,7 +17,7 @@ from kafkaos.checks import (
 from kafkaos.faults import Cut, CutClients, Delay, HalfOpen, Isolate, Rate, Ring
 from kafkaos.faults.roles import coordinator, follower, leader
 
-WAIT_S = 60
+WAIT_S = 120
 SAFE = (no_acknowledged_loss, no_duplicates, no_phantom, offsets_agree, producer_order, reader_order)
 TWO_IN_SYNC = {"min.insync.replicas": "2"}
 
@@ -82,7 +83,11 @@ def test_a_group_moves_away_from_a_coordinator_that_is_isolated(kafka_cluster, c
     consumer.wait_until(lambda: consumer.committed > 0, "told that a commit is done", timeout_s=WAIT_S)
     with chaos.fault(Isolate(coordinator(group=group), off="all")) as hit:
         assert hit.target == lost
-        assert kafka_cluster.coordinator(group) != lost
+        wait_until(
+            lambda: kafka_cluster.coordinator(group) != lost,
+            timeout_s=WAIT_S,
+            what="those beyond the cut agree on another coordinator",
+        )
         committed = consumer.committed
         consumer.wait_until(
             lambda: consumer.committed >= committed + 10, "told that 10 more are done", timeout_s=WAIT_S

@@ -22,7 +22,7 @@ from kafkaos.faults import Kill, KillClient
 from kafkaos.faults.roles import leader
 from kafkaos.spec import DEFAULT_KAFKA_VERSION
 
-WAIT_S = 60.0
+WAIT_S = 120.0
 HEAP_MB = 128
 SAFE = (
     no_acknowledged_loss,

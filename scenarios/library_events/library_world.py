@@ -26,7 +26,7 @@ TOPIC = "library-events"
 GROUP = "library-events-listener-group"
 RETRY_TOPIC, DEAD_LETTER_TOPIC = "library-events.RETRY", "library-events.DLT"
 RETRY_GROUP = "retry-listener-group"
-WAIT_S = 60
+WAIT_S = 120
 # A killed member's partitions wait for this.
 SESSION = {"session.timeout.ms": 6000, "heartbeat.interval.ms": 500}
 

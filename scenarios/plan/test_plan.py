@@ -33,7 +33,7 @@ from kafkaos.faults import (
 )
 from kafkaos.planfile import Experiment, read_plan_file
 
-WAIT_S = 60
+WAIT_S = 120
 SAFE = (no_acknowledged_loss, no_duplicates, no_phantom, offsets_agree, producer_order, reader_order)
 PLAN = Plan(
     (

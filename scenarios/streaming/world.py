@@ -21,7 +21,7 @@ from kafkaos.run import Chaos
 
 SCENARIOS = Path(__file__).resolve().parents[1]
 REQUIREMENTS = SCENARIOS / "streaming" / "requirements.txt"
-WAIT_S = 60.0
+WAIT_S = 120.0
 COMMIT_INTERVAL_S = 0.2
 NEVER_S = 3_600.0  # a commit interval that no run outlives: only an orderly end commits
 

@@ -17,7 +17,7 @@ from kafkaos.checks import (
 from kafkaos.faults import Kill, KillClient
 from kafkaos.faults.roles import coordinator, leader
 
-WAIT_S = 60
+WAIT_S = 120
 SOME = 20
 TELLER = Path(__file__).with_name("bank_teller.py")
 SAFE = (no_acknowledged_loss, no_duplicates, no_phantom, offsets_agree, no_aborted_read, atomic_transactions)

@@ -32,8 +32,9 @@ def test_killed_in_the_middle_of_a_window_it_goes_on_with_the_right_sums(world, 
     visits = some_visits(random.Random(chaos.seed), 120, late=False)
     app = start(world)
     for number, forget in enumerate((False, True)):
+        done = len(app.events("process"))
         world.write(VISITS, visits[number * 40 : number * 40 + 40])
-        world.wait_processed(app, VISITS, len(app.events("process")) + 10)
+        world.wait_processed(app, VISITS, done + 10)
         app.kill()
         if forget:
             world.forget_state()

@@ -46,8 +46,8 @@ from kafkaos.traffic.child import Spawner, Surroundings
 from kafkaos.traffic.handles import ProducerHandle
 from kafkaos.watch import Watch
 
-HEALTH_DEADLINE_S = 60.0
-CLIENT_DEADLINE_S = 60.0
+HEALTH_DEADLINE_S = 120.0
+CLIENT_DEADLINE_S = 120.0
 
 
 class Chaos(Clients):
