@@ -180,7 +180,7 @@ def test_a_hanging_transaction_is_told_as_not_reached(stage: Callable[..., Stage
     for _ in range(3):
         hanging.produce(at.topic, b"open", partition=0)
     assert hanging.flush(WAIT_S) == 0
-    at.final(deadline_s=4.0)
+    at.final(deadline_s=10.0)
     hanging.abort_transaction(WAIT_S)
     assert at.offset("reached", "uncommitted", 0) == at.offset("log_end", "uncommitted", 0) == 13
     assert at.offset("log_end", "committed", 0) == 13
