@@ -26,13 +26,14 @@ def _fill(chaos: Chaos, topic: str, **settings: Any) -> None:
     producer.wait_acknowledged(RECORDS, timeout_s=WAIT_S)
 
 
-def _members(
-    chaos: Chaos, topics: Topics, weak: dict[str, Any], twin: dict[str, Any]
-) -> list[ConsumerHandle]:
-    return [
-        chaos.consumer(topic, name=f"member-of-{topic}", group=topic, processing_ms=SLOW_MS, **settings)
-        for topic, settings in ((topics.weak, weak), (topics.twin, twin))
-    ]
+def _member_at_work(chaos: Chaos, topic: str, **settings: Any) -> ConsumerHandle:
+    """A slow member that is at the beginning of its work.
+
+    It is to be hurt before another one is started: a start takes so long that it would be through its batch.
+    """
+    member = chaos.consumer(topic, name=f"member-of-{topic}", group=topic, processing_ms=SLOW_MS, **settings)
+    _wait_at_work(member, SOME)
+    return member
 
 
 def _wait_at_work(member: ConsumerHandle, records: int) -> None:
@@ -44,8 +45,8 @@ def _killed_at_work(chaos: Chaos, weak: dict[str, Any], twin: dict[str, Any]) ->
     topics = create_topics(chaos, replicas=(1,))
     for topic in (topics.weak, topics.twin):
         _fill(chaos, topic)
-    for member in _members(chaos, topics, weak, twin):
-        _wait_at_work(member, SOME)
+    for topic, settings in ((topics.weak, weak), (topics.twin, twin)):
+        member = _member_at_work(chaos, topic, **settings)
         with chaos.fault(KillClient(member.name)):
             pass
     return topics
@@ -66,12 +67,11 @@ def _frozen_past_its_session(chaos: Chaos) -> Topics:
     topics = create_topics(chaos, replicas=(1,))
     for topic in (topics.weak, topics.twin):
         _fill(chaos, topic)
-    old = _members(chaos, topics, {"batch_records": RECORDS}, {"batch_records": 2})
-    for member in old:
-        _wait_at_work(member, SOME)
     with ExitStack() as frozen:
-        for member in old:
-            frozen.enter_context(chaos.fault(PauseClient(member.name)))
+        old = []
+        for topic, batch_records in ((topics.weak, RECORDS), (topics.twin, 2)):
+            old.append(_member_at_work(chaos, topic, batch_records=batch_records))
+            frozen.enter_context(chaos.fault(PauseClient(old[-1].name)))
         for member in old:
             (topic,) = member.settings.topics
             successor = chaos.consumer(
