@@ -20,14 +20,23 @@ class Broken(registry_store.Store):
 """
 NOTES_THE_POSITION_BEFORE_THE_WORK = """
 class Broken(registry_store.Store):
+    told = 0
+
     def apply(self, changes, tell):
+        def tell_and_wait(applied):
+            tell(applied)
+            self.told += 1
+            # The kill comes after so many, however late: it finds the first incarnation in the middle of this batch.
+            while self.told == SOME and os.environ["KAFKAOS_INCARNATION"] == "0":
+                time.sleep(60)
+
         for change in changes:
             self._db.execute(
                 "INSERT INTO position VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET next_offset = excluded.next_offset",
                 (change.topic, change.partition, change.offset + 1),
             )
-        time.sleep(0.2)  # the work takes its time, so that the kill falls into it
-        return super().apply(changes, tell)
+        time.sleep(0.2)  # the work takes its time, so that the batches are not of a few records
+        return super().apply(changes, tell_and_wait)
 """
 
 
@@ -47,7 +56,7 @@ def broken(tmp_path: Path) -> Callable[[str], Path]:
     def make(store: str) -> Path:
         program = tmp_path / "broken_registry.py"
         program.write_text(
-            f"import sys\nimport time\n\nimport registry_app\nimport registry_store\n\n{store}\n\n"
+            f"import os\nimport sys\nimport time\n\nimport registry_app\nimport registry_store\n\n{store}\n\n"
             "registry_app.Store = Broken\nsys.exit(registry_app.main())\n"
         )
         return program
@@ -72,7 +81,8 @@ def test_a_registry_that_commits_before_the_work_is_caught(
 ) -> None:
     """Killed in its work it never does the rest: the witness is the incarnation that went on without it."""
     world = world_of.Registries(kafka_cluster, chaos)
+    program = broken(f"SOME = {world_of.SOME}\n{NOTES_THE_POSITION_BEFORE_THE_WORK}")
     with pytest.raises(
         AssertionError, match=r"registry \(incarnation 1\) (began with another state|was not the fold)"
     ):
-        world_of.kill_and_rebuild(world, program=broken(NOTES_THE_POSITION_BEFORE_THE_WORK))
+        world_of.kill_and_rebuild(world, program=program)
