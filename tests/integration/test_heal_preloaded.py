@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from alive import alive
 from kafkaos.backends.ready import wait_until
 from kafkaos.faults import catalog
 from kafkaos.faults.base import Fault
@@ -57,7 +58,7 @@ def test_after_kill_9_and_heal_nothing_of_a_preloaded_library_is_left(tmp_path: 
             assert list(run.glob("*-of-node-1"))
         finally:
             harness.kill()
-    wait_until(lambda: not _lives(victim), timeout_s=DEADLINE_S, what="the broker is gone")
+    wait_until(lambda: not alive(victim), timeout_s=DEADLINE_S, what="the broker is gone")
 
     healed = _heal(tmp_path / "out", environment)
     assert len(healed) == 1
@@ -90,7 +91,3 @@ def _preloaded(run: Path) -> list[int]:
         if "LD_PRELOAD" in variables and any(value.startswith(str(run)) for value in variables.values()):
             found.append(process.pid)
     return found
-
-
-def _lives(pid: int) -> bool:
-    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE

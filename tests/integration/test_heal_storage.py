@@ -9,9 +9,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import psutil
 import pytest
 
+from alive import alive
 from kafkaos.backends.mounts import remove_folder, unable_to_mount
 from kafkaos.backends.ready import wait_until
 from kafkaos.backends.warden import mounts_below
@@ -60,7 +60,7 @@ def test_after_kill_9_and_heal_no_mount_process_or_folder_is_left(
         finally:
             harness.kill()
     for pid in told.values():
-        wait_until(lambda pid=pid: not _lives(pid), timeout_s=DEADLINE_S, what=f"process {pid} is gone")
+        wait_until(lambda pid=pid: not alive(pid), timeout_s=DEADLINE_S, what=f"process {pid} is gone")
 
     healed = subprocess.run(
         [sys.executable, "-m", "kafkaos.cli", "heal", str(tmp_path / "out"), "--json"],
@@ -73,7 +73,3 @@ def test_after_kill_9_and_heal_no_mount_process_or_folder_is_left(
         assert any("kafkaos-ballast was removed" in sentence for sentence in sentences)
     assert mounts_below(str(state)) == []
     assert list(state.glob("cluster-*")) == []
-
-
-def _lives(pid: int) -> bool:
-    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE

@@ -9,9 +9,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import psutil
 import pytest
 
+from alive import alive
 from kafkaos.backends.network import firewall_marker
 from kafkaos.backends.ready import wait_until
 from kafkaos.links.firewall import reason_why_not
@@ -69,10 +69,3 @@ def _tables() -> list[str]:
         return []
     listed = subprocess.run(["nft", "list", "tables"], capture_output=True, text=True, check=True).stdout
     return [line.split()[-1] for line in listed.splitlines()]
-
-
-def alive(pid: int) -> bool:
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False

@@ -14,6 +14,7 @@ import pytest
 from confluent_kafka import Consumer, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 
+from alive import alive
 from kafkaos.backends.places import state_folder
 from kafkaos.backends.process import ProcessCluster, start_cluster
 from kafkaos.backends.processes import Supervisor
@@ -182,10 +183,3 @@ def test_kill_9_of_the_harness_or_of_the_warden_leaves_no_broker(victim: str, tm
             sweep()
         wait_until(lambda: not folder.exists(), timeout_s=10, what="its folder with the keys is gone")
         wait_until(lambda: not alive(warden), timeout_s=10, what="the warden is gone")
-
-
-def alive(pid: int) -> bool:
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False

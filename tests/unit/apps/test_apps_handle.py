@@ -6,9 +6,9 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
-import psutil
 import pytest
 
+from alive import alive
 from kafkaos.apps.handle import AppHandle, AppSettings
 from kafkaos.errors import BrokenRecording, SetupFailed, WaitExpired, WrongUse
 from kafkaos.faults.node import is_frozen
@@ -128,15 +128,13 @@ def test_pause_and_kill_reach_what_it_started(app: Make) -> None:
         + "import subprocess\nchild = subprocess.Popen(['sleep', '60'])\nsay('child', pid=child.pid)\nwait()"
     )
     shop.start()
-    child = psutil.Process(shop.wait_event("child", timeout_s=WAIT_S)[0]["pid"])
+    child = shop.wait_event("child", timeout_s=WAIT_S)[0]["pid"]
     shop.pause()
-    assert until(lambda: is_frozen(child.pid) or None, timeout_s=WAIT_S)
+    assert until(lambda: is_frozen(child) or None, timeout_s=WAIT_S)
     shop.resume()
-    assert until(lambda: not is_frozen(child.pid) or None, timeout_s=WAIT_S)
+    assert until(lambda: not is_frozen(child) or None, timeout_s=WAIT_S)
     shop.kill()
-    assert until(
-        lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE or None, timeout_s=WAIT_S
-    )
+    assert until(lambda: not alive(child) or None, timeout_s=WAIT_S)
 
 
 def test_a_crash_is_told_unless_it_was_waited_for(app: Make) -> None:
