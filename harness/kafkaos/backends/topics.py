@@ -112,11 +112,22 @@ class Topics:
         self._topics.remove(name)
 
     def reset(self) -> None:
-        """Delete every topic made through this object, for the next user; no other one."""
+        """Delete every topic made through this object, for the next user, who finds none of them; no other one."""
         try:
             for future in self.admin().delete_topics(self._topics).values() if self._topics else ():
                 future.result(ADMIN_TIMEOUT_S)
         except KafkaException as error:
             left = ", ".join(self._topics)
             raise KafkaosError(f"cluster {self.spec.name} could not be emptied of {left}: {error}") from None
-        self._topics.clear()
+        names, self._topics = self._topics, []
+
+        # The controller answers before its brokers know it. To the next user the old topic would be there, and of two
+        # of one name `observe` takes the one with the higher epoch.
+        def forgotten() -> bool:
+            state = self.observe(names)
+            living = {node.id for node in self.brokers} & set(state.alive)
+            return not state.partitions and living <= set(state.answered)
+
+        if names:
+            what = f"no broker of cluster {self.spec.name} tells {', '.join(names)}"
+            wait_until(forgotten, interval_s=OBSERVE_EVERY_S, timeout_s=ADMIN_TIMEOUT_S, what=what)
