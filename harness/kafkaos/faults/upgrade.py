@@ -114,6 +114,7 @@ class MixedVersions(Fault):
         injection = aim_at_node(self.name, self.target, world, RESTORE_VERSION, facts=facts)
         with undone_on_error(world, injection.undo):
             _switch(world, cluster.node(node_id_of(injection)), self.version, self.grace_s)
+            cluster.wait_healthy(timeout_s=HEALTHY_DEADLINE_S)
         return injection
 
     def evidence(
