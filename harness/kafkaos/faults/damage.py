@@ -7,16 +7,19 @@ import re
 from abc import abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from kafkaos.cluster import Cluster, HasFiles, HasLogs, HasProcesses, Killable
 from kafkaos.errors import SetupFailed, WrongUse
-from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Fault, Injection, lacking
+from kafkaos.faults.base import Evidence, Fault, Injection, lacking
 from kafkaos.faults.node import aim_at_node, logged_since, node_id_of
 from kafkaos.faults.roles import NodeTarget
 from kafkaos.faults.undo import START_NODE, undone_on_error
 from kafkaos.faults.waiting import until
 from kafkaos.faults.world import World
+
+RECOVERED_DEADLINE_S: Final = 60.0
+"""For the evidence: a whole start of a broker lies before it."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ class _DamagedTail(Fault):
         return injection
 
     def evidence(
-        self, world: World, injection: Injection, *, timeout_s: float = EVIDENCE_DEADLINE_S
+        self, world: World, injection: Injection, *, timeout_s: float = RECOVERED_DEADLINE_S
     ) -> Evidence | None:
         """The broker tells that it found the corruption and where it cut."""
         sign = re.compile(
