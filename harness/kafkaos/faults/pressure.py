@@ -5,15 +5,18 @@ from __future__ import annotations
 import contextlib
 import re
 import socket
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
+from kafkaos.backends.ask import round_trip_s
 from kafkaos.cluster import (
     Administered,
     Cluster,
     HasEnvironment,
     HasLogs,
     HasProcesses,
+    HasTls,
     Killable,
     Stoppable,
 )
@@ -23,15 +26,20 @@ from kafkaos.faults.journal import UNDO_KINDS, Undo, UndoKind
 from kafkaos.faults.node import aim_at_node, logged_since, node_id_of, restart_with
 from kafkaos.faults.roles import NodeTarget
 from kafkaos.faults.undo import start_node, undone_on_error
-from kafkaos.faults.waiting import until
+from kafkaos.faults.waiting import LOOK_EVERY_S, until
 from kafkaos.faults.world import World
+from kafkaos.tls.handshake import client_context
 
 RELEASE_CONNECTIONS: Final = "release-connections"
 GIVE_MEMORY_BACK: Final = "give-memory-back"
 MAX_CONNECTIONS: Final = "listener.name.client.max.connections"
 CONNECT_TIMEOUT_S: Final = 2.0
+ANSWER_WITHIN_S: Final = 1.0
+"""A broker that takes longer for a client that it has may merely stand still: a new one is given 2 s."""
+STARTED_DEADLINE_S: Final = 90.0
 _GC_PAUSE: Final = re.compile(r"GC\(\d+\) Pause .*\((\d+)M\)")
 _held: dict[str, list[socket.socket]] = {}
+"""Of each broker that is full; the first is a client's that was served before."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +69,9 @@ class TooManyConnections(Fault):
         assert isinstance(world.cluster, Administered)
         host, _, port = world.cluster.node(node_id).client_address.rpartition(":")
         with undone_on_error(world, injection.undo):
-            world.cluster.alter_broker(node_id, {MAX_CONNECTIONS: str(self.limit)})
             held = _held.setdefault(_key(world, node_id), [])
+            held.append(_served(world, host, int(port)))
+            world.cluster.alter_broker(node_id, {MAX_CONNECTIONS: str(self.limit)})
             for _ in range(self.limit):
                 held.append(socket.create_connection((host, int(port)), CONNECT_TIMEOUT_S))
         return injection
@@ -70,18 +79,30 @@ class TooManyConnections(Fault):
     def evidence(
         self, world: World, injection: Injection, *, timeout_s: float = EVIDENCE_DEADLINE_S
     ) -> Evidence | None:
-        """Its process runs, and a new client gets no answer."""
+        """A new client gets no answer, while one that was connected before goes on getting its own."""
         cluster, node_id = world.cluster, node_id_of(injection)
-        assert isinstance(cluster, Killable)
+        served = _held[_key(world, node_id)][0]
 
-        def silent() -> bool | None:
-            state = cluster.observe([])
-            return (node_id in state.alive and node_id not in state.answered) or None
+        def full() -> Evidence | None:
+            took_s = []
+            with ThreadPoolExecutor(1) as pool:
+                asked = pool.submit(cluster.observe, [])
+                try:
+                    while not wait([asked], LOOK_EVERY_S).done:
+                        took_s.append(round_trip_s(served))
+                except OSError:  # it is gone, or stands still
+                    return None
+            state = asked.result()
+            if not took_s or max(took_s) > ANSWER_WITHIN_S:
+                return None
+            if node_id not in state.alive or node_id in state.answered:
+                return None
+            told = (
+                f"{injection.told} answers the client that it has within {max(took_s):.3f} s, and no new one"
+            )
+            return Evidence(told=told, facts={**injection.facts, "answered_within_s": max(took_s)})
 
-        if not until(silent, timeout_s=timeout_s):
-            return None
-        told = f"{injection.told} runs and answers no new client"
-        return Evidence(told=told, facts=dict(injection.facts))
+        return until(full, timeout_s=timeout_s)
 
 
 @dataclass(frozen=True)
@@ -135,14 +156,28 @@ def _key(world: World, node_id: int) -> str:
     return f"{world.journal.path}#{node_id}"
 
 
+def _served(world: World, host: str, port: int) -> socket.socket:
+    """A client's connection, on which the broker has answered."""
+    connection = socket.create_connection((host, port), CONNECT_TIMEOUT_S)
+    tls = world.cluster.tls if isinstance(world.cluster, HasTls) else None
+    if tls is not None:
+        connection = client_context(tls.client("client")).wrap_socket(connection, server_hostname=host)
+    # Longer than anybody looks: after a question that was given up the next would get its answer.
+    connection.settimeout(EVIDENCE_DEADLINE_S)
+    round_trip_s(connection)
+    return connection
+
+
 def _release(world: World, undo: Undo) -> None:
-    for held in _held.pop(_key(world, undo.facts["node"]), []):
+    cluster, node_id = world.cluster, undo.facts["node"]
+    for held in _held.pop(_key(world, node_id), []):
         with contextlib.suppress(OSError):
             held.close()
     start_node(world, undo)
-    assert isinstance(world.cluster, Administered)
-    # The limit is in the cluster's metadata: a broker that was restarted has it as well.
-    world.cluster.alter_broker(undo.facts["node"], undo.facts["settings"])
+    assert isinstance(cluster, Administered)
+    # The limit is in the cluster's metadata: a broker that was restarted has it as well. It may be starting yet.
+    until(lambda: (node_id in cluster.observe([]).answered) or None, timeout_s=STARTED_DEADLINE_S)
+    cluster.alter_broker(node_id, undo.facts["settings"])
 
 
 def _give_back(world: World, undo: Undo) -> None:
