@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import ClassVar, Final
 
 import numpy as np
@@ -104,17 +104,29 @@ class SlowConsumer(ClientFault):
     def evidence(
         self, world: World, injection: Injection, *, timeout_s: float = EVIDENCE_DEADLINE_S
     ) -> Evidence | None:
-        """Ten records in a row took at least so long each, and were read."""
+        """Ten records in a row were read no faster than that: one that only waited for them reads many at once."""
         member = _member(world, self.client)
         deadline_s = time.monotonic() + timeout_s
+        least_ms = 0.9 * self.per_record_ms
 
         def ten_slow() -> Evidence | None:
-            read, began_s = member.read, time.monotonic()
-            left_s = deadline_s - began_s
-            if not until(lambda: member.read >= read + 10 or None, timeout_s=left_s):
+            looks = [(time.monotonic(), member.read)]
+
+            def ten_read() -> bool | None:
+                looks.append((time.monotonic(), member.read))
+                return looks[-1][1] >= looks[0][1] + 10 or None
+
+            if not until(ten_read, timeout_s=deadline_s - looks[0][0]):
                 return None
-            each_ms = (time.monotonic() - began_s) * 1000 / (member.read - read)
-            if each_ms < 0.9 * self.per_record_ms:
+            # Between two looks lie the whole times of all records that were read in between but one.
+            if any(
+                (after - before - 1) * least_ms > (after_s - before_s) * 1000
+                for (before_s, before), (after_s, after) in combinations(looks, 2)
+            ):
+                return None
+            (began_s, began), (ended_s, ended) = looks[0], looks[-1]
+            each_ms = (ended_s - began_s) * 1000 / (ended - began)
+            if each_ms < least_ms:
                 return None
             told = f"{injection.told} took {each_ms:.0f} ms for each of ten records"
             return Evidence(told=told, facts={**injection.facts, "each_ms": each_ms})
