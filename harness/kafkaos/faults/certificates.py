@@ -5,6 +5,7 @@ A broker takes a new store for new connections when a setting of it is altered; 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from kafkaos.errors import WaitExpired, WrongUse
 from kafkaos.faults.base import EVIDENCE_DEADLINE_S, Evidence, Fault, Injection, lacking
 from kafkaos.faults.journal import UNDO_KINDS, Undo, UndoKind
 from kafkaos.faults.node import aim_at_node, node_id_of
+from kafkaos.faults.proofs import left
 from kafkaos.faults.roles import NodeTarget
 from kafkaos.faults.undo import undone_on_error
 from kafkaos.faults.waiting import until
@@ -57,12 +59,13 @@ class _BadCertificate(Fault):
         self, world: World, injection: Injection, *, timeout_s: float = EVIDENCE_DEADLINE_S
     ) -> Evidence | None:
         """It shows this certificate to all, and a client that checks refuses it for its defect."""
-        material, host, port = _door(world, injection)
+        _, host, port = _door(world, injection)
+        deadline_s = time.monotonic() + timeout_s
         try:
             rotation.wait_shown(injection.facts["fingerprint"], host=host, port=port, within_s=timeout_s)
-        except (WaitExpired, OSError):
+        except WaitExpired:
             return None
-        reason = refusal(material.client("client"), host, port)
+        reason = until(lambda: _refusal(world, injection), timeout_s=left(deadline_s))
         if reason is None or not any(sign in reason for sign in self.refused_for):
             return None
         return Evidence(
@@ -128,8 +131,7 @@ class RevokedTrust(Fault):
         self, world: World, injection: Injection, *, timeout_s: float = EVIDENCE_DEADLINE_S
     ) -> Evidence | None:
         """A client with a good certificate is sent away by a TLS alert."""
-        material, host, port = _door(world, injection)
-        reason = until(lambda: refusal(material.client("client"), host, port), timeout_s=timeout_s)
+        reason = until(lambda: _refusal(world, injection), timeout_s=timeout_s)
         if reason is None:
             return None
         return Evidence(told=f"{injection.told} sends clients away: {reason}", facts=dict(injection.facts))
@@ -179,7 +181,7 @@ class RotateCertificates(Fault):
             host, _, port = address.rpartition(":")
             try:
                 rotation.wait_shown(fingerprint, host=host, port=int(port), within_s=timeout_s)
-            except (WaitExpired, OSError):
+            except WaitExpired:
                 return None
         told = f"{injection.told} show new certificates"
         return Evidence(told=told, facts=dict(injection.facts))
@@ -228,6 +230,15 @@ def _replace_store(
 def _door(world: World, injection: Injection) -> tuple[TlsMaterial, str, int]:
     host, _, port = world.cluster.node(node_id_of(injection)).client_address.rpartition(":")
     return _material(world), host, int(port)
+
+
+def _refusal(world: World, injection: Injection) -> str | None:
+    """Why a good client is refused; None also where nobody answered in time, which is no refusal."""
+    material, host, port = _door(world, injection)
+    try:
+        return refusal(material.client("client"), host, port)
+    except OSError:
+        return None
 
 
 def _restore(world: World, undo: Undo) -> None:

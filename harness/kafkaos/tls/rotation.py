@@ -26,6 +26,7 @@ from kafkaos.tls.private import write_private
 from kafkaos.tls.profiles import Profile
 
 NETWORK_THREADS = 3  # Kafka's default of num.network.threads, for each listener
+_LOOK_EVERY_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -98,18 +99,23 @@ def wait_shown(
 
     One sighting is not enough. Each of a broker's network threads changes its stores by itself, and for up to
     0.2 s (measured, Kafka 4.3.1) some connections still got the old certificate. Threads take turns, so give
-    more connections than `num.network.threads`. Raises WaitExpired, and OSError as `fingerprint_shown`.
+    more connections than `num.network.threads`. One that breaks off ends the row. Raises WaitExpired.
     """
     deadline_s = time.monotonic() + within_s
-    seen, run = "", 0
+    seen, run = "nothing", 0
     while run < in_a_row:
         if time.monotonic() > deadline_s:
             raise WaitExpired(
                 f"{host}:{port} did not show the certificate {fingerprint[:16]} alone within {within_s:g} s, "
-                f"last {seen[:16] or 'nothing'}; see in the broker's log whether it took the new store."
+                f"last {seen}; see in the broker's log whether it took the new store."
             )
-        seen = fingerprint_shown(host, port)
-        run = run + 1 if seen == fingerprint else 0
+        try:
+            shown = fingerprint_shown(host, port)
+        except OSError as error:
+            seen, run = f"nothing ({error})", 0
+            time.sleep(_LOOK_EVERY_S)
+            continue
+        seen, run = shown[:16], run + 1 if shown == fingerprint else 0
 
 
 def _node(material: TlsMaterial, name: str) -> NodeTls:

@@ -156,3 +156,12 @@ def test_a_rotation_that_never_comes_is_told(issued: Issued, tmp_path: Path) -> 
     old = shown_by(issued("tls"), tmp_path)
     with serving(repeat(old)) as port, pytest.raises(WaitExpired, match=r"did not show the certificate 0000"):
         rotation.wait_shown("0" * 64, host="127.0.0.1", port=port, within_s=0.05)
+
+
+def test_nobody_there_is_not_yet_and_told_at_the_deadline() -> None:
+    """A connection that is refused ends no wait before its time, and is in the words of its end."""
+    with socket.socket() as unheard:
+        unheard.bind(("127.0.0.1", 0))
+        port = unheard.getsockname()[1]
+        with pytest.raises(WaitExpired, match=r"last nothing \(.*refused"):
+            rotation.wait_shown("0" * 64, host="127.0.0.1", port=port, within_s=0.05)
