@@ -12,7 +12,7 @@ import pytest
 from kafkaos.backends.processes import Process, Supervisor
 from kafkaos.traffic.child import Surroundings
 
-END_DEADLINE_S = 10
+END_DEADLINE_S = 60
 
 
 class OfOneTest:

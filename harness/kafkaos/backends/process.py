@@ -23,7 +23,7 @@ from kafkaos.backends.jvm import Jvm
 from kafkaos.backends.observed import ASK_TIMEOUT_S
 from kafkaos.backends.places import locked
 from kafkaos.backends.probe import append_time_ms, offer
-from kafkaos.backends.processes import NodeProcess, Supervisor
+from kafkaos.backends.processes import KILL_DEADLINE_S, NodeProcess, Supervisor
 from kafkaos.backends.ready import round_trip, wait_until
 from kafkaos.backends.topics import ADMIN_TIMEOUT_S
 from kafkaos.backends.users import OWN_CLIENT, Users
@@ -279,7 +279,7 @@ class ProcessCluster(Users, Administration):
         """SIGKILL, and wait until the process is gone."""
         if self.is_running(node_id):
             self._processes[node_id].signal(signal.SIGKILL)
-            self._processes[node_id].wait(10)
+            self._processes[node_id].wait(KILL_DEADLINE_S)
         self._paused.discard(node_id)
 
     def stop(self, node_id: int, *, grace_s: float = STOP_GRACE_S) -> bool:
@@ -378,7 +378,7 @@ class ProcessCluster(Users, Administration):
         for process in self._processes.values():
             process.signal(signal.SIGKILL)
         for process in self._processes.values():
-            process.wait(10)
+            process.wait(KILL_DEADLINE_S)
         self.end_links()
         self.__dict__.pop("_admin", None)
         self._subnet.free()

@@ -19,6 +19,8 @@ from kafkaos.errors import KafkaosError, SetupFailed, WaitExpired
 
 ANSWER_DEADLINE_S = 30.0
 WARDEN_EXIT_DEADLINE_S = 15.0
+KILL_DEADLINE_S = 60.0
+"""A killed process ends at once, unless the machine stands still."""
 
 
 class Process:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from kafkaos.backends.ask import probe
 from kafkaos.backends.network import Subnet, firewall_marker, firewall_table
-from kafkaos.backends.processes import Process, Supervisor
+from kafkaos.backends.processes import KILL_DEADLINE_S, Process, Supervisor
 from kafkaos.backends.ready import wait_until
 from kafkaos.cluster import LinkProbe, Node
 from kafkaos.errors import KafkaosError, SetupFailed, WrongUse
@@ -180,5 +180,5 @@ class Wired:
             self._steering = None
         if self._relay is not None:
             self._relay.signal(9)
-            self._relay.wait(10)
+            self._relay.wait(KILL_DEADLINE_S)
             self._relay = None

@@ -14,7 +14,8 @@ from typing import ClassVar, Protocol
 
 from kafkaos.errors import WaitExpired, WrongUse
 
-KILL_DEADLINE_S = 10.0
+KILL_DEADLINE_S = 60.0
+"""A killed process ends at once, unless the machine stands still."""
 
 
 class Process(Protocol):
