@@ -73,18 +73,24 @@ class Observed(Topics, Wired):
 
     def controller(self) -> int | None:
         """The quorum's leader: the one with the highest epoch of all that the brokers know."""
-        voters = [n.id for n in self._nodes if n.is_controller]
+        voters = self._voters()
         if len(voters) == 1:
             return voters[0] if voters[0] in self.alive() else None
-        answers = self._ask_all(
-            lambda node: quorum_leader(
-                self.direct_address(node.id), timeout_s=ASK_TIMEOUT_S, tls=self._observer_tls
-            )
-        )
+        answers = self._quorum_leaders()
         if not answers:
             return None
         leader, _ = max(answers.values(), key=lambda answer: answer[1])
         return leader if leader in self.alive() else None
+
+    def _voters(self) -> list[int]:
+        return [n.id for n in self._nodes if n.is_controller]
+
+    def _quorum_leaders(self) -> dict[int, tuple[int, int]]:
+        return self._ask_all(
+            lambda node: quorum_leader(
+                self.direct_address(node.id), timeout_s=ASK_TIMEOUT_S, tls=self._observer_tls
+            )
+        )
 
     def _ask_all(self, question: Callable[[Node], T]) -> dict[int, T]:
         targets = [node for node in self.brokers if node.id in self.alive()]
@@ -125,6 +131,8 @@ class Observed(Topics, Wired):
                 and not state.fenced
                 and state.controller is not None
                 and all(p.leader is not None and set(p.isr) == set(p.replicas) for p in state.partitions)
+                # A single voter counts as the controller once its process runs; brokers hand this question on to it.
+                and (len(self._voters()) != 1 or bool(self._quorum_leaders()))
             )
 
         self._wait_until_it_is(healthy, timeout_s)
