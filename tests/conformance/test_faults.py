@@ -304,7 +304,10 @@ def _world_of(case: Case, make_world: Callable[[str], World]) -> World:
         pytest.skip(reason)
     assert reason is None
     for name in case.clients:
-        world.clients[name].restart()
+        client = world.clients[name]
+        client.restart()
+        if isinstance(client, ProducerHandle):  # a fault of a log wants a record in it
+            client.wait_acknowledged(1, timeout_s=HEALTHY_DEADLINE_S)
     return world
 
 
