@@ -156,11 +156,17 @@ class TransactionalSettings(ProducerSettings):
     records_per_transaction: int = 10
     abort_ratio: float = 0.0
     seed: int = 0
+    delivery_timeout_ms: int = 30_000  # at most the transaction's
     transaction_timeout_ms: int = 60_000
     transactions: bool = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.transactions and self.delivery_timeout_ms > self.transaction_timeout_ms:
+            raise WrongUse(
+                f"delivery_timeout_ms={self.delivery_timeout_ms} outlasts the transaction: give no more than "
+                f"transaction_timeout_ms={self.transaction_timeout_ms}"
+            )
         if not 0 <= self.abort_ratio <= 1 or self.records_per_transaction < 1:
             raise WrongUse(
                 "a transaction needs an abort_ratio from 0 to 1 and records_per_transaction of 1 or more"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from confluent_kafka import Consumer, Producer
 
 from kafkaos.errors import WrongUse
 from kafkaos.traffic.settings import ConsumerSettings, FinalSettings, ProducerSettings, TransactionalSettings
@@ -52,6 +53,11 @@ def test_a_settings_file_that_does_not_fit_is_wrong_use(text: str, tmp_path: Pat
         (ConsumerSettings, {}, "neither group nor assignment"),
         (ConsumerSettings, {"assignment": ()}, "commits for no group"),
         (TransactionalSettings, {"transactional_id": "t", "abort_ratio": 2}, "abort_ratio"),
+        (
+            TransactionalSettings,
+            {"transactional_id": "t", "delivery_timeout_ms": 90_000},
+            "transaction_timeout_ms",
+        ),
     ],
 )
 def test_contradictions_are_wrong_use(kind: Any, given: dict[str, Any], words: str) -> None:
@@ -90,3 +96,14 @@ def test_a_password_goes_by_the_environment_and_is_in_no_file(
     for name, value in given.secrets().items():
         monkeypatch.setenv(name, value)
     assert ProducerSettings.load(tmp_path / "s.json") == given
+
+
+@pytest.mark.parametrize("settings", EXAMPLES, ids=lambda s: type(s).__name__)
+def test_librdkafka_takes_what_the_settings_make_of_themselves(settings: Any) -> None:
+    """Values that contradict each other are refused by the client only when it is made."""
+    if isinstance(settings, ProducerSettings):
+        Producer(settings.librdkafka())
+    elif isinstance(settings, ConsumerSettings):
+        Consumer(settings.librdkafka()).close()
+    else:
+        Consumer(settings.librdkafka("committed")).close()
