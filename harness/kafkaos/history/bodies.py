@@ -26,8 +26,18 @@ Tables = dict[str, pl.DataFrame]
 
 
 def canonical(value: Any) -> str:
-    """The one text of a JSON value: keys sorted, no spaces, numbers by value (13.40 is 13.4)."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    """The one text of a JSON value: keys sorted, no spaces, numbers by value (13.40 is 13.4, and 1.0 is 1)."""
+    return json.dumps(_whole(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, dict):
+        return {key: _whole(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_whole(one) for one in value]
+    return value
 
 
 def canonical_text(text: Any) -> str:
@@ -66,12 +76,16 @@ def load_models(folder: Path) -> Tables:
 
 
 def _body(line: dict[str, Any]) -> tuple[Any, ...]:
-    return line["partition"], line["offset"], _key(line["key"]), canonical_text(line["value"])
+    partition, offset = line["partition"], line["offset"]
+    for number, bits in ((partition, 31), (offset, 63)):
+        if type(number) is not int or number < 0 or number >> bits:
+            raise ValueError(f"partition and offset are whole numbers from 0, {number!r} is none")
+    return partition, offset, _key(line.get("key")), canonical_text(line["value"])
 
 
 def _expected(line: dict[str, Any]) -> tuple[Any, ...]:
     value = line["value"]
-    return _key(line["key"]), canonical_text(None) if value is None else canonical(value)
+    return _key(line.get("key")), canonical_text(None) if value is None else canonical(value)
 
 
 def _key(key: Any) -> str | None:
@@ -89,7 +103,13 @@ def _tables(
 
 def _lines(path: Path, parse: Callable[[dict[str, Any]], tuple[Any, ...]]) -> list[tuple[Any, ...]]:
     found = []
-    for number, text in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    try:
+        texts = path.read_text(encoding="utf-8").split("\n")  # splitlines would cut at U+2028 within a value
+    except UnicodeDecodeError as error:
+        raise BrokenRecording(f"{path} is not UTF-8 ({error}): write it as JSON lines in UTF-8") from None
+    for number, text in enumerate(texts, start=1):
+        if not text.strip():
+            continue
         try:
             found.append(parse(json.loads(text)))
         except (TypeError, ValueError, KeyError) as error:

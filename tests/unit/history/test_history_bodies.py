@@ -109,3 +109,44 @@ def test_a_model_takes_plain_json_only(tmp_path):
     for value in (float("nan"), b"bytes"):
         with pytest.raises(WrongUse, match="must be plain JSON"):
             write_model([(None, value)], tmp_path / "out.jsonl")
+
+
+def test_lines_end_where_a_line_ends(tmp_path):
+    """U+2028 in a value is no end of a line, a blank line is no record, and a key may be left out."""
+    folder = tmp_path / "bodies"
+    folder.mkdir()
+    line = '{"partition": 0, "offset": 0, "value": "\\"a\u2028b\\""}'
+    (folder / "out.jsonl").write_text(f"\n{line}\n\n", encoding="utf-8")
+    (models := tmp_path / "models").mkdir()
+    (models / "out.jsonl").write_text('{"value": "a\u2028b"}\n \n', encoding="utf-8")
+    verdict = matches_model(topic="out").judge(recording(tmp_path))
+    assert (verdict.status, verdict.counts["expected"]) == (Status.PASS, 1), verdict.witnesses
+
+
+def test_numbers_are_compared_by_value(tmp_path):
+    """A whole number is the same with a point behind it, at any depth."""
+    kept(tmp_path, "out", (None, '{"sums": [1.0, {"x": 2}], "t": true}'), (None, "-0.0"))
+    write_model([(None, {"sums": [1, {"x": 2.0}], "t": True}), (None, 0)], tmp_path / "models" / "out.jsonl")
+    assert matches_model().judge(recording(tmp_path)).status is Status.PASS
+    write_model([(None, {"sums": [1, {"x": 2.5}], "t": 1}), (None, 0)], tmp_path / "models" / "out.jsonl")
+    assert matches_model().judge(recording(tmp_path)).counts["missing"] == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (b'{"partition": 0, "offset": 0, "key": null, "value": "\xff"}\n', "is not UTF-8"),
+        (
+            b'{"partition": 0, "offset": "x", "key": null, "value": "1"}\n',
+            "is broken in line 1 .*'x' is none",
+        ),
+        (b'{"partition": 4294967296, "offset": 0, "value": "1"}\n', "is broken in line 1"),
+        (b'{"partition": null, "offset": 0, "key": null, "value": "1"}\n', "is broken in line 1"),
+    ],
+)
+def test_bodies_that_nobody_can_place_are_broken(tmp_path, text, said):
+    """One such file is told, and does not take the verdicts of its neighbours along."""
+    (tmp_path / "bodies").mkdir()
+    (tmp_path / "bodies" / "out.jsonl").write_bytes(text)
+    with pytest.raises(BrokenRecording, match=said):
+        load_bodies(tmp_path)
