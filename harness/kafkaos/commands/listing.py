@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from json import dumps
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -57,6 +58,8 @@ def _cell(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, list):
         return ", ".join(map(str, value))
+    if isinstance(value, dict):
+        return ", ".join(f"{key}={dumps(one)}" for key, one in value.items())
     return "" if value is None else str(value)
 
 
@@ -125,10 +128,15 @@ def _never_started(backend: NamedBackend = DEFAULT_BACKEND) -> Any:
 
 
 def _guarantees() -> Rows:
-    from kafkaos.checks import GUARANTEES
+    from kafkaos.checks import GUARANTEES, to_json
 
     return [
-        {"name": kind.name, "title": kind.title, "mutations": list(kind.mutations)}
+        {
+            "name": kind.name,
+            "title": kind.title,
+            "parameters": {key: value for key, value in to_json(kind()).items() if key != "guarantee"},
+            "mutations": list(kind.mutations),
+        }
         for kind in GUARANTEES.values()
     ]
 

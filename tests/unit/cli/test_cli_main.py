@@ -47,6 +47,16 @@ def test_no_argument_shows_the_help_and_is_wrong_use(capsys: pytest.CaptureFixtu
     assert "doctor" in capsys.readouterr().out
 
 
+def test_guarantees_are_listed_with_their_parameters(capsys: pytest.CaptureFixture[str]) -> None:
+    """What docs/recording.md sends its readers here for: each parameter with its default."""
+    assert execute(["list", "guarantees", "--json"]) == EXIT_HELD
+    told = {row["name"]: row["parameters"] for row in json.loads(capsys.readouterr().out)}
+    assert told["recovered"] == {"within_s": 15.0, "since": "inject"}
+    assert told["no_phantom"] == {}
+    assert execute(["list", "guarantees"]) == EXIT_HELD
+    assert "parameters" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("kind", ["clusters", "faults", "guarantees", "scenarios"])
 def test_lists_are_json_with_names(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Each list prints JSON objects, each with a name, no name twice."""
