@@ -94,8 +94,10 @@ def _cast(frame: pl.DataFrame, name: str, *, source: str) -> pl.Series:
     wanted = SCHEMA[name]
     if given.dtype in (wanted, pl.Null):
         return given.cast(wanted)
-    if name in _INTEGERS and given.dtype.is_float() and (given == given.round()).all():
-        given = given.cast(pl.Int64)  # what tools without nullable integers make of a column with nulls
+    if name in _INTEGERS and given.dtype.is_float():
+        given = given.fill_nan(None)  # what tools without nullable integers make of a column with nulls
+        if given.is_finite().all() and (given == given.round()).all():
+            given = given.cast(pl.Int64)
     fits = (
         given.dtype.is_integer()
         if name in _INTEGERS
@@ -104,16 +106,25 @@ def _cast(frame: pl.DataFrame, name: str, *, source: str) -> pl.Series:
         else given.dtype in (pl.String, pl.Categorical) or isinstance(given.dtype, pl.Enum)
     )
     if not fits:
-        raise BrokenRecording(f"{source} has {name} as {given.dtype}: write it as {wanted}")
+        raise BrokenRecording(f"{source} has {name} as {given.dtype}: write it as {_plain(wanted)}")
     cast = given.cast(wanted, strict=False)
     bad = cast.is_null() & given.is_not_null()
     if bad.any():
         place = bad.arg_true()[0]
-        known = f": known are {', '.join(wanted.categories)}" if isinstance(wanted, pl.Enum) else ""
-        raise BrokenRecording(
-            f"{source} has the {name} {given[place]!r} in row {place}, not a {wanted}{known}"
+        known = (
+            f"known are {', '.join(wanted.categories)}"
+            if isinstance(wanted, pl.Enum)
+            else f"it does not fit {_plain(wanted)}"
         )
+        raise BrokenRecording(f"{source} has the {name} {given[place]!r} in row {place}: {known}")
     return cast
+
+
+def _plain(wanted: pl.DataType) -> str:
+    """A type as docs/recording.md names it."""
+    if wanted == pl.Boolean:
+        return "bool"
+    return str(wanted).lower() if wanted.is_integer() else "string"
 
 
 def _with_defaults(frame: pl.DataFrame) -> pl.DataFrame:

@@ -16,6 +16,8 @@ import polars as pl
 
 from kafkaos.errors import BrokenRecording
 from kafkaos.history.columns import OPS, SCHEMA, conform
+from kafkaos.history.sound import refuse_contradictions
+from kafkaos.history.tables import RUN_KEY
 
 LARGE_ROWS = 3_000_000
 """A table with more rows is judged part by part."""
@@ -42,6 +44,8 @@ class Parts:
         scan = pl.scan_parquet(file)
         names = scan.collect_schema().names()
         conform(scan.head(0).collect(), source=str(file))  # names and types, before anything is written
+        self._ours = RUN_KEY in pl.read_parquet_metadata(file)
+        self._numbered = "row" in names
         scan = scan if "row" in names else scan.with_row_index("row").cast({"row": pl.Int64})
         # Names as numbers: text would be compared, joined and read again for each row.
         self._scan = scan.with_columns(
@@ -62,7 +66,7 @@ class Parts:
         homeless = (pl.col("op") == "send") & pl.col("topic").is_not_null()
         self._homeless = self._find_homes(common.filter(homeless))
         self.common = common.filter(~homeless)
-        self._bounds = self._conformed(self._scan.filter(self._op.is_in(_BOUNDS)))
+        self._bounds = self._sound(self._scan.filter(self._op.is_in(_BOUNDS)).collect(engine="streaming"))
 
     @property
     def topics(self) -> list[str]:
@@ -170,10 +174,13 @@ class Parts:
         files = sorted((self._folder / f"part={part}").glob("*.parquet"))
         if not files:
             return conform(self._scan.head(0).collect(), source=str(self._file))
-        return conform(pl.read_parquet(files, hive_partitioning=False), source=str(self._file))
+        return self._sound(pl.read_parquet(files, hive_partitioning=False))
 
-    def _conformed(self, scan: pl.LazyFrame) -> pl.DataFrame:
-        return conform(scan.collect(engine="streaming"), source=str(self._file))
+    def _sound(self, frame: pl.DataFrame) -> pl.DataFrame:
+        rows = conform(frame, source=str(self._file))
+        if not self._ours:
+            refuse_contradictions(rows, numbered=self._numbered, source=str(self._file))
+        return rows
 
     def _find_homes(self, sends: pl.DataFrame) -> pl.DataFrame:
         """Sends whose partition is not known go to the part in which their value was seen, else to a topic's first."""

@@ -192,10 +192,11 @@ def _doubt(folder: Path, meta: Mapping[str, Any], found: Mapping[str, int], *, a
     rows = sum(found.values())
     if meta.get("rows", rows) != rows:
         return f"{folder} has {rows} rows, {META_FILE} says {meta['rows']}: {again}"
-    noted = meta.get("clients")
-    for client, count in noted.items() if isinstance(noted, dict) else ():
-        if found.get(client, 0) != count:
-            return f"{folder} has {found.get(client, 0)} rows of {client}, {META_FILE} says {count}: {again}"
+    if noted := meta.get("clients"):
+        for client in sorted({*noted, *found}):
+            there, count = found.get(client, 0), noted.get(client, 0)
+            if there != count:
+                return f"{folder} has {there} rows of {client}, {META_FILE} says {count}: {again}"
     if not archived:  # each client is given its settings before it makes its segment
         started = {path.stem for path in (folder / "clients").glob("*.json")}
         lacking = sorted(started - {path.stem for path in _segments(folder)})
@@ -232,4 +233,11 @@ def read_meta(folder: Path) -> dict[str, Any]:
         raise BrokenRecording(f"{path} is not JSON ({error}): take it from a good copy of the run") from None
     if not isinstance(meta, dict):
         raise BrokenRecording(f"{path} is not a JSON object: take it from a good copy of the run")
+    rows, clients = meta.get("rows", 0), meta.get("clients", {})
+    if type(rows) is not int:
+        raise BrokenRecording(f"{path} has rows as {rows!r}: write how many there are, a number")
+    if not isinstance(clients, dict) or any(type(count) is not int for count in clients.values()):
+        raise BrokenRecording(
+            f"{path} has clients as {clients!r}: write how many rows each has, as an object of numbers"
+        )
     return meta

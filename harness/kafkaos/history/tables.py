@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from codecs import BOM_UTF8
 from pathlib import Path
 
 import polars as pl
 
 from kafkaos.errors import BrokenRecording
 from kafkaos.history.columns import conform
+from kafkaos.history.sound import refuse_contradictions
 
 RUN_KEY = "kafkaos.run"
 PARQUET = (".parquet",)
@@ -32,6 +34,7 @@ def read_table(path: Path) -> tuple[pl.DataFrame, str | None]:
     if run is None:
         # Rows of our own archives are numbered by the program; others may be two recordings in one file.
         _each_row_once(frame, rows, path)
+        refuse_contradictions(rows, numbered="row" in frame.columns, source=str(path))
     if "run" in frame.columns and frame.height and frame["run"][0] is not None:
         run = str(frame["run"][0])
     return rows, run
@@ -39,13 +42,18 @@ def read_table(path: Path) -> tuple[pl.DataFrame, str | None]:
 
 def _read_lines(path: Path) -> pl.DataFrame:
     """One JSON object a line; a line that is none, the last and cut one included, is named in the error."""
+    with path.open("rb") as file:
+        marked = file.read(len(BOM_UTF8)) == BOM_UTF8  # as some tools begin a file
+        file.seek(len(BOM_UTF8) if marked else 0)
+        lines = sum(1 for line in file if line.strip())
+    if not lines:
+        raise BrokenRecording(f"{path} has no rows, only blank lines: record the run again")
     try:
-        frame = pl.read_ndjson(path, infer_schema_length=None)
+        source = path.read_bytes()[len(BOM_UTF8) :] if marked else path
+        frame = pl.read_ndjson(source, infer_schema_length=None)
     except pl.exceptions.PolarsError:
         _name_the_bad_line(path)
         raise
-    with path.open("rb") as file:
-        lines = sum(1 for line in file if line.strip())
     if lines != frame.height:
         _name_the_bad_line(path)
         raise BrokenRecording(
@@ -60,13 +68,17 @@ def _name_the_bad_line(path: Path) -> None:
             if not line.strip():
                 continue
             try:
-                given = json.loads(line)
+                given = json.loads(line, parse_constant=_no_json)
             except ValueError as error:
                 raise BrokenRecording(
                     f"{path} has a broken line {number} ({error}): write it again, whole"
                 ) from None
             if not isinstance(given, dict):
                 raise BrokenRecording(f"{path} has no JSON object in line {number}: write one object a line")
+
+
+def _no_json(name: str) -> None:
+    raise ValueError(f"{name} is no JSON value, write null where a number is not known")
 
 
 def _each_row_once(given: pl.DataFrame, rows: pl.DataFrame, path: Path) -> None:

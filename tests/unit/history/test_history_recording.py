@@ -245,7 +245,7 @@ LINE: dict[str, Any] = {
         ({"outcome": "maybe"}, "'maybe' in row 1"),
         ({"op": None}, "no op in row 1"),
         ({"invoked_ns": None}, "no invoked_ns in row 1"),
-        ({"offset": "one"}, "offset as String: write it as Int64"),
+        ({"offset": "one"}, "offset as String: write it as int64"),
         ({"offset": 1.5}, "offset as Float64"),
         ({"partition": 1 << 40}, "partition 1099511627776 in row 1"),
         ({"corrupt": "no"}, "corrupt as String"),
