@@ -12,7 +12,7 @@ from kafkaos.checks.fates import classify
 from kafkaos.checks.guarantee import broke, held, not_applicable, unknown
 from kafkaos.checks.seen import ByPartition, Seen
 from kafkaos.checks.story import at, first_rows, witness
-from kafkaos.checks.verdict import Verdict, plural
+from kafkaos.checks.verdict import Count, Verdict, plural
 from kafkaos.history import Recording
 
 
@@ -42,7 +42,7 @@ class NoAcknowledgedLoss(ByPartition):
         extents = views.extents(recording)
         missing = _missing(acked, views.log(recording))
         missing = self._without_compacted(missing, views.log(recording))
-        missing = classify(missing, extents)
+        missing = classify(missing, extents, views.nameless(recording))
         hidden = _hidden(acked, views.log(recording), views.committed_log(recording))
         hidden = self._without_compacted(hidden, views.log(recording))
         lost = pl.concat([missing.filter(pl.col("fate") == "lost"), hidden], how="diagonal")
@@ -54,6 +54,7 @@ class NoAcknowledgedLoss(ByPartition):
                 "lost": lost.height,
                 "unseen": unseen.height,
                 "below_log_start": missing.filter(pl.col("fate") == "exempt").height,
+                "_nameless": views.acknowledged_nameless(recording).height,
             },
             most={"_partitions_looked_at": extents.height},
             told={
@@ -64,9 +65,10 @@ class NoAcknowledgedLoss(ByPartition):
 
     def conclude(self, seen: Seen) -> Verdict:
         counts, acked = seen.all_counts(), seen.counts["acknowledged"]
-        if not seen.counts["sent"]:
-            return not_applicable(self, "Nothing was sent, so nothing could be lost.")
-        if not acked:
+        nameless = seen.counts["_nameless"]
+        if not acked and not nameless:
+            if not seen.counts["sent"]:
+                return not_applicable(self, "Nothing was sent, so nothing could be lost.")
             return unknown(self, "No send was acknowledged, so nothing could be lost.", counts)
         if not seen.most["_partitions_looked_at"]:
             return unknown(self, "No final reader looked at the log, so no loss could be seen.")
@@ -82,11 +84,23 @@ class NoAcknowledgedLoss(ByPartition):
             return unknown(
                 self,
                 f"{plural(unseen, 'acknowledged record')} of {acked:,} may be in the log: "
-                "the final reader did not get there.",
+                "the final reader did not get there, or did not know what it found.",
                 counts,
                 seen.witnesses("unseen"),
             )
-        return held(self, f"All {plural(acked, 'acknowledged record')} are accounted for.", counts)
+        return self._accounted(acked, nameless, counts)
+
+    def _accounted(self, acked: int, nameless: int, counts: dict[str, Count]) -> Verdict:
+        if nameless:
+            return unknown(
+                self,
+                f"{plural(nameless, 'acknowledged send')} of {acked + nameless:,} {'has' if nameless == 1 else 'have'} "
+                "no value, so nobody can look for them in the log.",
+                counts,
+            )
+        gone = counts["below_log_start"]
+        exempt = f", {gone:,} of them as older than the log's start" if gone else ""
+        return held(self, f"All {plural(acked, 'acknowledged record')} are accounted for{exempt}.", counts)
 
     def _without_compacted(self, missing: pl.DataFrame, log: pl.DataFrame) -> pl.DataFrame:
         if not self.compacted or missing.is_empty():
@@ -108,6 +122,8 @@ def _hidden(acked: pl.DataFrame, log: pl.DataFrame, committed: pl.DataFrame) -> 
     passed = committed.group_by("place").agg(passed=pl.col("offset").max())
     found = acked.join(committed.select("here"), on="here", how="anti")
     found = found.join(log.select("here"), on="here", how="semi").join(passed, on="place")
+    nameless = committed.filter(pl.col("value").is_null() & ~pl.col("corrupt"))
+    found = found.join(nameless.select("spot"), on="spot", how="anti")
     return found.filter(pl.col("offset") < pl.col("passed")).with_columns(fate=pl.lit("hidden"))
 
 
@@ -120,5 +136,6 @@ def _lost(row: dict[str, Any]) -> str:
 
 def _unseen(row: dict[str, Any]) -> str:
     return (
-        f"{row['client']} was told that record {row['value']} is in {at(row)}; no final reader got that far."
+        f"{row['client']} was told that record {row['value']} is in {at(row)}; no final reader got that far, "
+        "or knew what it found there."
     )

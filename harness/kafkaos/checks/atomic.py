@@ -72,7 +72,11 @@ def _torn(recording: Recording, records: pl.DataFrame) -> tuple[pl.DataFrame, in
     log = views.committed_log(recording).select("here").drop_nulls().unique()
     visible = records.join(log, on="here", how="semi").group_by("txn").agg(visible=pl.len())
     missing = records.filter(pl.col("outcome") == "ok").join(log, on="here", how="anti")
-    missing = classify(missing.join(visible, on="txn"), views.extents(recording, committed=True))
+    missing = classify(
+        missing.join(visible, on="txn"),
+        views.extents(recording, committed=True),
+        views.nameless(recording, committed=True),
+    )
     torn = missing.filter(pl.col("fate") == "lost")
     return torn, missing.filter(pl.col("fate") == "unseen")["txn"].n_unique()
 

@@ -13,7 +13,7 @@ from kafkaos.checks.guarantee import broke, held, not_applicable, unknown
 from kafkaos.checks.keys import arranged, found, number
 from kafkaos.checks.seen import ByPartition, Seen
 from kafkaos.checks.story import NS_PER_S, faults, since_start_s, without_rows, witness
-from kafkaos.checks.verdict import WITNESSES_MAX, Verdict, Witness
+from kafkaos.checks.verdict import WITNESSES_MAX, Verdict, Witness, plural
 from kafkaos.checks.waits import Times, Waits, waits
 from kafkaos.history import Recording
 
@@ -38,8 +38,9 @@ class Available(ByPartition):
     def look(self, recording: Recording) -> Seen:
         sent = views.sends(recording)
         acked = sent.filter(pl.col("outcome") == "ok")
+        untimed = acked["completed_ns"].null_count()
         return Seen(
-            counts={"sent": sent.height, "acknowledged": acked.height},
+            counts={"sent": sent.height, "acknowledged": acked.height, "_untimed": untimed},
             arrays=_send_times(recording, sent, acked) | _delivery_times(recording),
             run=without_rows(recording),
         )
@@ -52,6 +53,14 @@ class Available(ByPartition):
         found |= {f"a delivery to {name}": wait for name, wait in _delivery_waits(seen.arrays).items()}
         counts = _windows(seen.run, found)
         counts["acknowledged"] = seen.counts["acknowledged"]
+        if untimed := seen.counts["_untimed"]:  # their answers may have ended any wait
+            say = not_applicable if untimed == seen.counts["acknowledged"] else unknown
+            return say(
+                self,
+                f"Of {plural(untimed, 'acknowledged send')} the completion is not known, so nobody knows how long "
+                "clients waited.",
+                counts,
+            )
         longest = max(wait.longest_ns() for wait in found.values()) / NS_PER_S
         if longest > self.within_s:
             return broke(
@@ -94,6 +103,7 @@ def lifetimes(recording: Recording) -> pl.DataFrame:
 def _send_times(recording: Recording, sent: pl.DataFrame, acked: pl.DataFrame) -> dict[str, Times]:
     """When sends began, when they were over however they ended, and when acknowledgements came."""
     if sent["completed_ns"].null_count():
+        sent = sent.filter((pl.col("outcome") != "ok") | pl.col("completed_ns").is_not_null())
         sent = sent.join(lifetimes(recording), on=_PROCESS, how="left").with_columns(
             completed_ns=pl.coalesce("completed_ns", "last_ns", "invoked_ns")
         )
@@ -106,7 +116,9 @@ def _send_times(recording: Recording, sent: pl.DataFrame, acked: pl.DataFrame) -
 
 def _send_waits(times: dict[str, Times]) -> Waits:
     done = times["done"]
-    return waits(begun=times["begun"], done=done, came=times["came"], end_ns=int(done.max()))
+    return waits(
+        begun=times["begun"], done=done, came=times["came"], end_ns=int(done.max()) if len(done) else 0
+    )
 
 
 def _delivery_times(recording: Recording) -> dict[str, Times]:

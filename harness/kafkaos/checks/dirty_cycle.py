@@ -11,7 +11,7 @@ import polars as pl
 
 from kafkaos.checks import views
 from kafkaos.checks.cycles import shortest_cycles
-from kafkaos.checks.guarantee import broke, held, not_applicable, unknown
+from kafkaos.checks.guarantee import broke, held, not_applicable
 from kafkaos.checks.story import at, witness
 from kafkaos.checks.transactions import OWNER, transactions, written
 from kafkaos.checks.verdict import WITNESSES_MAX, Verdict, Witness, plural
@@ -47,7 +47,7 @@ class NoDirtyCycle:
             "in_circles": 0,
         }
         if edges.is_empty():
-            return unknown(
+            return not_applicable(
                 self, "No transaction wrote after or read from another, so none could form a circle.", counts
             )
         involved, cycles = shortest_cycles(

@@ -5,8 +5,11 @@ from __future__ import annotations
 import polars as pl
 
 
-def classify(missing: pl.DataFrame, extents: pl.DataFrame) -> pl.DataFrame:
-    """Add `fate`. Without a partition all must be whole; without an offset, none cut at its start."""
+def classify(missing: pl.DataFrame, extents: pl.DataFrame, nameless: pl.DataFrame) -> pl.DataFrame:
+    """Add `fate`. Without a partition all must be whole; without an offset, none cut at its start.
+
+    Where one of the `nameless` records may be the missing one, that is unseen.
+    """
     known = extents.select("place", "start", "passed", "whole")
     topics = extents.group_by("topic").agg(
         topic_start=pl.col("start").max(), topic_whole=pl.col("whole").all()
@@ -26,6 +29,14 @@ def classify(missing: pl.DataFrame, extents: pl.DataFrame) -> pl.DataFrame:
             fate=pl.when(offset < pl.col("start"))
             .then(pl.lit("exempt"))
             .when(offset.is_null() & (pl.col("start") > 0))
+            .then(pl.lit("unseen"))
+            .when(
+                pl.when(pl.col("partition").is_null())
+                .then(pl.col("topic").is_in(nameless["topic"].unique().implode()))
+                .when(offset.is_null())
+                .then(pl.col("place").is_in(nameless["place"].unique().implode()))
+                .otherwise(pl.col("spot").is_in(nameless["spot"].implode()))
+            )
             .then(pl.lit("unseen"))
             .when(pl.col("whole") | (offset < pl.col("passed")))
             .then(pl.lit("lost"))

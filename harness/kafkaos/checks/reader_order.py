@@ -13,6 +13,7 @@ from kafkaos.checks.keys import number
 from kafkaos.checks.positions import between, records_between
 from kafkaos.checks.seen import ByPartition, Seen
 from kafkaos.checks.story import delivery, first_rows, witness
+from kafkaos.checks.transactions import OWNER, transactions, written
 from kafkaos.checks.verdict import WITNESSES_MAX, Verdict, plural
 from kafkaos.history import Recording
 
@@ -121,7 +122,7 @@ def _restarts(steps: pl.DataFrame) -> pl.DataFrame:
 
 def _over_records(recording: Recording, jumps: pl.DataFrame) -> pl.DataFrame:
     """Add `skipped`, the records between, and `known`, whether the final reader looked at all between."""
-    log, committed = views.log(recording), views.committed_log(recording)
+    log, committed = views.log(recording), _without_aborted(recording, views.committed_log(recording))
     is_committed = pl.col("isolation").eq_missing(pl.lit("committed", dtype=jumps.schema["isolation"]))
     lenient = committed if committed.height else log
     parts = [
@@ -138,6 +139,17 @@ def _over_records(recording: Recording, jumps: pl.DataFrame) -> pl.DataFrame:
         )
         for part, positions in parts
     )
+
+
+def _without_aborted(recording: Recording, committed: pl.DataFrame) -> pl.DataFrame:
+    """What a committed reader may be given: an aborted record that can be read is a matter of aborted reads."""
+    sent = written(recording)
+    if sent.is_empty() or not (aborted := sent.filter(pl.col("fate") == "aborted")).height:
+        return committed
+    known = transactions(recording).filter(pl.col("fate") == "aborted").select(OWNER)
+    others = views.sends(recording).join(known, on=OWNER, how="anti")  # a value may be sent again, and stay
+    gone = aborted.select("here").join(others.select("here"), on="here", how="anti")
+    return committed.join(gone, on="here", how="anti", maintain_order="left")
 
 
 def _undelivered(steps: pl.DataFrame, jumps: pl.DataFrame) -> pl.DataFrame:

@@ -46,7 +46,12 @@ class RealTimeOrder(ByPartition):
         early = sent.filter(pl.col("invoked_ns") > pl.col("behind_ns"))
         rows = first_rows(early, "invoked_ns")
         return Seen(
-            counts={"acknowledged": acked.height, "placed": placed.height, "overtaken": early.height},
+            counts={
+                "acknowledged": acked.height,
+                "placed": placed.height,
+                "overtaken": early.height,
+                "_timed": acked["completed_ns"].count(),
+            },
             told={"overtaken": [_witness(recording, placed, row) for row in rows]},
         )
 
@@ -54,6 +59,8 @@ class RealTimeOrder(ByPartition):
         counts, placed, early = seen.all_counts(), seen.counts["placed"], seen.counts["overtaken"]
         if not seen.counts["acknowledged"]:
             return not_applicable(self, "No send was acknowledged.")
+        if not seen.counts["_timed"]:
+            return not_applicable(self, "Of no acknowledged send the completion is known.", counts)
         if not placed:
             return unknown(
                 self, "No acknowledged send has a known offset, so there is no order to judge.", counts

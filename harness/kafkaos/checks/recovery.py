@@ -69,7 +69,9 @@ class Recovered(ByPartition):
             return broke(self, told, counts, seen.witnesses("slow"))
         if not seen.counts["partitions"]:
             return unknown(
-                self, "No send was acknowledged before a fault, so recovery cannot be told.", counts
+                self,
+                "No send is known to have been acknowledged before a fault, so recovery cannot be told.",
+                counts,
             )
         if unseen := seen.counts["unseen"]:
             return unknown(

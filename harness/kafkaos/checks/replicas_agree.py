@@ -83,7 +83,9 @@ class ReplicasAgree(ByPartition):
         others = ~pl.col("topic").cast(pl.String).is_in(self.compacted)
         batches = views.of_op(recording, "replica", "sequence").filter(others).drop_nulls(["place", "offset"])
         ends = views.of_op(recording, "replica_end", "outcome").filter(others).drop_nulls("place")
-        seen = batches.group_by("client", "topic", "partition", "place").agg(last=pl.col("offset").max() + 1)
+        seen = batches.group_by("client", "topic", "partition", "place").agg(
+            last=pl.max_horizontal("offset", "sequence").max() + 1  # of a batch, its last offset
+        )
         told = ends.group_by("client", "topic", "partition", "place").agg(
             told=pl.col("offset").last(), in_sync=(pl.col("outcome") == "ok").last()
         )

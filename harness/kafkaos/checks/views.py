@@ -34,10 +34,11 @@ def _placed(rows: pl.DataFrame) -> pl.DataFrame:
 
 def sends(recording: Recording) -> pl.DataFrame:
     """Every send that carries a value id, whatever became of it."""
-    return recording.derive(
-        "sends",
-        lambda: of_op(recording, "send", "outcome", "transaction").filter(pl.col("value").is_not_null()),
-    )
+    return recording.derive("sends", lambda: _sent(recording).filter(pl.col("value").is_not_null()))
+
+
+def _sent(recording: Recording) -> pl.DataFrame:
+    return recording.derive("sent", lambda: of_op(recording, "send", "outcome", "transaction"))
 
 
 def sent_topics(recording: Recording) -> pl.Series:
@@ -51,22 +52,28 @@ def acknowledged(recording: Recording) -> pl.DataFrame:
     A record of an aborted or undecided transaction was promised to nobody. `promised_ns` is when the sender
     could first count on the record: the acknowledgement, in a transaction its commit.
     """
+    return recording.derive("acknowledged", lambda: _promised(recording, sends(recording)))
 
-    def compute() -> pl.DataFrame:
-        found = sends(recording).filter(pl.col("outcome") == "ok")
-        found = found.with_columns(promised_ns=pl.col("completed_ns"))
-        if found["transaction"].null_count() == found.height:
-            return found
-        owner = ["client", "incarnation", "transaction"]
-        committed = (
-            of_op(recording, "end", "outcome", "transaction")
-            .filter(pl.col("outcome") == "ok")
-            .select(*owner, promised_ns="completed_ns")
-        )
-        within = found.drop("promised_ns").drop_nulls("transaction").join(committed, on=owner)
-        return pl.concat([found.filter(pl.col("transaction").is_null()), within], how="diagonal")
 
-    return recording.derive("acknowledged", compute)
+def acknowledged_nameless(recording: Recording) -> pl.DataFrame:
+    """The same of sends without a value id: nobody can look for their records."""
+    nameless = _sent(recording).filter(pl.col("value").is_null())
+    return _promised(recording, nameless)
+
+
+def _promised(recording: Recording, sent: pl.DataFrame) -> pl.DataFrame:
+    found = sent.filter(pl.col("outcome") == "ok")
+    found = found.with_columns(promised_ns=pl.col("completed_ns"))
+    if found["transaction"].null_count() == found.height:
+        return found
+    owner = ["client", "incarnation", "transaction"]
+    committed = (
+        of_op(recording, "end", "outcome", "transaction")
+        .filter(pl.col("outcome") == "ok")
+        .select(*owner, promised_ns="completed_ns")
+    )
+    within = found.drop("promised_ns").drop_nulls("transaction").join(committed, on=owner)
+    return pl.concat([found.filter(pl.col("transaction").is_null()), within], how="diagonal")
 
 
 def reads(recording: Recording) -> pl.DataFrame:
@@ -108,6 +115,12 @@ def log_for(recording: Recording, *, committed: bool) -> pl.DataFrame:
     if found.height or sends(recording)["transaction"].null_count() < sends(recording).height:
         return found
     return log(recording)
+
+
+def nameless(recording: Recording, *, committed: bool = False) -> pl.DataFrame:
+    """Whole records of the log whose value nobody knows: any of them may be one that seems to be missing."""
+    table = committed_log(recording) if committed else log(recording)
+    return table.filter(pl.col("value").is_null() & ~pl.col("corrupt")).select("topic", "place", "spot")
 
 
 def only_committed(recording: Recording) -> bool:

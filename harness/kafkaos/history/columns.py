@@ -131,7 +131,10 @@ def _with_defaults(frame: pl.DataFrame) -> pl.DataFrame:
     """What a missing column, or a null where none may be, means; docs/recording.md says it too."""
     defaults = {
         "row": pl.int_range(pl.len()),
-        "completed_ns": pl.when(pl.col("outcome") != "info").then("invoked_ns"),
+        # An acknowledgement at once would be invented, and others seem to have been sent after it.
+        "completed_ns": pl.when(
+            (pl.col("outcome") != "info") & ((pl.col("op") != "send") | (pl.col("outcome") != "ok"))
+        ).then("invoked_ns"),
     }
     missing = [name for name in SCHEMA if name not in frame.columns]
     frame = frame.with_columns(

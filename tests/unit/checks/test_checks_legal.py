@@ -17,14 +17,19 @@ from kafkaos.checks import (
     OffsetsAgree,
     Status,
     Verdict,
+    atomic_transactions,
+    no_aborted_read,
     no_acknowledged_loss,
+    no_dirty_cycle,
     no_duplicates,
     no_phantom,
     offsets_agree,
     one_owner,
     producer_order,
     reader_order,
+    real_time_order,
     recovered,
+    replicas_agree,
 )
 from kafkaos.history import Recording
 from kafkaos.history.columns import REQUIRED, SCHEMA, conform
@@ -36,11 +41,9 @@ PLAIN = {
     "no_duplicates",
     "no_phantom",
     "producer_order",
-    "real_time_order",
     "reader_order",
-    "available",
 }
-"""What a recording of sends, reads and a final reader, with no keys, groups, transactions or faults, tells."""
+"""What sends, reads and a final reader tell, with no completions, keys, groups, transactions or faults."""
 
 
 class History:
@@ -441,3 +444,109 @@ def test_recovery_from_the_healing_needs_a_healing(history: History) -> None:
     history.sent([9], at_ns=17 * S, partition=1)
     verdict = history.judge(recovered(within="5s", since="heal"))
     assert (verdict.status, verdict.counts["recovery_s"]) == (Status.PASS, 1.0)
+
+
+@pytest.mark.parametrize("values", [(None,), (0, None)])
+def test_an_acknowledged_send_without_a_value_is_not_accounted_for(
+    history: History, values: tuple[int | None, ...]
+) -> None:
+    """Nobody can look for its record: unknown, and neither a pass nor something that does not apply."""
+    for offset, value in enumerate(values):
+        history.add("send", "producer", offset, value)
+    history.final([0])
+    verdict = history.judge(no_acknowledged_loss)
+    assert (verdict.status, verdict.applicable) == (Status.UNKNOWN, True)
+    assert f"1 acknowledged send of {len(values)} has no value" in verdict.sentence
+    history.rows = [row | {"transaction": 1} if row["value"] is None else row for row in history.rows]
+    history.add("end", "producer", transaction=1, outcome="fail")
+    assert "has no value" not in history.judge(no_acknowledged_loss).sentence
+
+
+@pytest.mark.parametrize(("offset", "partition"), [(1, 0), (None, 0), (None, None)])
+def test_a_record_that_the_final_reader_could_not_name_may_be_the_missing_one(
+    history: History, offset: int | None, partition: int | None
+) -> None:
+    """It is there, and only its value is not known; a corrupt one is a loss."""
+    history.sent([0])
+    history.add("send", "producer", offset, 1, partition=partition)
+    history.final([0], end=2)
+    history.add("final", "final", 1, None, isolation="uncommitted")
+    verdict = history.judge(no_acknowledged_loss)
+    assert (verdict.status, verdict.counts["unseen"]) == (Status.UNKNOWN, 1)
+    history.rows[-1]["corrupt"] = True
+    assert history.judge(no_acknowledged_loss).status is Status.FAIL
+
+
+def test_a_committed_record_that_could_not_be_named_is_not_hidden_or_torn(history: History) -> None:
+    """The final reader of committed records was given something at that place."""
+    history.add("begin", "producer", transaction=1, topic=None, partition=None)
+    history.sent([0, 1, 2], transaction=1)
+    history.add("end", "producer", transaction=1, topic=None, partition=None)
+    history.final([0, 1, 2], end=4)
+    history.final([0, 2], end=4, isolation="committed")
+    assert history.judge(no_acknowledged_loss).status is Status.FAIL
+    assert history.judge(atomic_transactions).status is Status.FAIL
+    history.add("final", "final", 1, None, isolation="committed")
+    assert history.judge(no_acknowledged_loss).status is Status.PASS
+    assert history.judge(atomic_transactions).status is Status.UNKNOWN
+
+
+def test_records_that_retention_took_are_told(history: History) -> None:
+    """They are exempt, and the sentence says how many."""
+    history.sent([0, 1, 2])
+    history.final([2], start=2)
+    assert history.judge(no_acknowledged_loss).sentence == (
+        "All 3 acknowledged records are accounted for, 2 of them as older than the log's start."
+    )
+
+
+def test_transactions_that_never_met_make_no_circle(history: History) -> None:
+    """A graph without edges has none, and nothing is left to find out."""
+    history.add("begin", "producer", transaction=1, topic=None, partition=None)
+    history.sent([0], transaction=1)
+    history.add("end", "producer", transaction=1, topic=None, partition=None)
+    history.final([0])
+    verdict = history.judge(no_dirty_cycle)
+    assert (verdict.status, verdict.applicable) == (Status.UNKNOWN, False)
+
+
+def test_completions_that_nobody_told_are_not_made_up(history: History) -> None:
+    """Of two sends that were under way together either may lie first; without their ends no order is known."""
+    history.sent([0], offsets=[1], at_ns=S, completed_ns=9 * S)
+    history.sent([1], offsets=[0], at_ns=2 * S, completed_ns=3 * S)
+    assert history.judge(real_time_order).status is Status.PASS
+    for row in history.rows:
+        del row["completed_ns"]
+    for guarantee in (real_time_order, Available(within_s=0.1)):
+        verdict = history.judge(guarantee)
+        assert (verdict.status, verdict.applicable) == (Status.UNKNOWN, False)
+        assert "completion" in verdict.sentence
+    history.sent([2], at_ns=10 * S)
+    verdict = history.judge(Available(within_s=0.1))
+    assert (verdict.status, verdict.applicable) == (Status.UNKNOWN, True)
+
+
+def test_a_replica_without_an_end_ends_behind_its_last_batch(history: History) -> None:
+    """`sequence` is a batch's last offset: a replica that has the last batch whole is not behind."""
+    for replica in ("broker-1", "broker-2"):
+        history.add("replica", replica, 0, 77, sequence=4)
+        history.add("replica", replica, 5, 78, sequence=9)
+    history.add("replica_end", "broker-1", 10)
+    assert history.judge(replicas_agree).status is Status.PASS
+    history.rows = [row for row in history.rows if (row["client"], row["offset"]) != ("broker-2", 5)]
+    assert history.judge(replicas_agree).status is Status.UNKNOWN
+
+
+def test_an_aborted_record_that_can_be_read_is_not_left_out_by_readers(history: History) -> None:
+    """It is one breach, of aborted reads; the same value sent again and committed must be delivered."""
+    history.add("begin", "producer", transaction=1, topic=None, partition=None)
+    history.sent([1], transaction=1)
+    history.add("end", "producer", transaction=1, topic=None, partition=None, outcome="fail")
+    history.sent([0, 3])
+    history.read([0, 3], isolation="committed")
+    history.final([0, 1, 3])
+    history.final([0, 1, 3], isolation="committed")
+    assert history.judge(no_aborted_read).status is Status.FAIL
+    assert history.judge(reader_order).status is Status.PASS
+    history.sent([1], transaction=2)
+    assert history.judge(reader_order).status is Status.FAIL

@@ -282,12 +282,12 @@ def test_a_foreign_file_that_is_no_table_is_told(tmp_path: Path, name: str, cont
 
 
 def test_missing_columns_get_their_defaults(tmp_path: Path) -> None:
-    """A missing completion is the invocation, but never of an unknown send; order is the file's."""
+    """A missing completion is the invocation, but not of an acknowledged or unknown send; order is the file's."""
     path = tmp_path / "foreign.jsonl"
-    lines = [LINE, LINE | {"outcome": "info"}, LINE | {"incarnation": 2}]
+    lines = [LINE, LINE | {"outcome": "info"}, LINE | {"op": "read", "incarnation": 2}]
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     rows = load(path).rows
-    assert rows["completed_ns"].to_list() == [5, None, 5]
+    assert rows["completed_ns"].to_list() == [None, None, 5]
     assert rows["row"].to_list() == [0, 1, 2]
     assert rows["incarnation"].to_list() == [0, 0, 2]
     assert rows["corrupt"].to_list() == [False] * 3
