@@ -23,7 +23,8 @@ HELP = """Judge a recording again, with no cluster: which guarantees held, which
     format, with an example: columns, types, units, and which rows each guarantee needs.
 
     Judged are the guarantees that the recording names; if it names none, all that its rows allow: the others are told
-    as not applicable and do not count. Jepsen's and Kafka's own histories: see `kafkaos import --help`.
+    as not applicable and do not count. Exit status: 0 all held, 1 a guarantee broke, 2 unknown or unreadable, 64 wrong
+    use, as with no file at RUN. Jepsen's and Kafka's own histories: see `kafkaos import --help`.
     """
 
 

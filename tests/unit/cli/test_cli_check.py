@@ -103,6 +103,7 @@ def write_lines(path: Path, *ops: str) -> Path:
         "value": 1,
         "outcome": "ok",
         "invoked_ns": 1,
+        "completed_ns": 1,
     }
     path.write_text("".join(json.dumps(row | {"op": op, "client": op}) + "\n" for op in ops))
     return path
@@ -157,3 +158,23 @@ def test_the_format_is_told_by_the_command(capsys: pytest.CaptureFixture[str]) -
     told = capsys.readouterr().out
     assert '{"client": "producer-1", "op": "send"' in told
     assert "| `invoked_ns` | int64 |" in told
+
+
+def test_a_folder_with_a_broken_body_takes_no_verdict_from_its_neighbours(
+    tmp_path: Path, rows: pl.DataFrame, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each recording is judged, and the broken one is told."""
+    write_run(tmp_path / "good", rows)
+    bodies = write_run(tmp_path / "bad", rows) / "bodies"
+    bodies.mkdir()
+    (bodies / "out.jsonl").write_bytes(b'{"partition": 0, "offset": "x", "key": null, "value": null}\n')
+    assert execute(["check", str(tmp_path), "--json"]) == EXIT_UNKNOWN
+    bad, good = json.loads(capsys.readouterr().out)["recordings"]
+    assert "out.jsonl is broken in line 1" in bad["error"]
+    assert good["exit_status"] == EXIT_HELD
+
+
+def test_the_help_names_the_exit_statuses(capsys: pytest.CaptureFixture[str]) -> None:
+    """A script that calls it need not look anywhere else."""
+    assert execute(["check", "--help"]) == EXIT_HELD
+    assert "64 wrong use" in " ".join(capsys.readouterr().out.split())
