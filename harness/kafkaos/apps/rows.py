@@ -68,6 +68,7 @@ class Rows:
             tuple[str, int, int], tuple[int, int]
         ] = {}  # read, not yet processed: value, key
         self._transaction: int | None = None
+        self._began_ns = clock.started_ns
         self._asked_ns = (
             clock.started_ns
         )  # before this nothing that the next line answers can have been asked
@@ -81,6 +82,12 @@ class Rows:
         for line in lines:
             self._write(line)
             self._asked_ns = self._clock.begun_ns(line.timestamp)
+        if self._transaction is not None:
+            # It may have died between its commit and the line that tells it; that was asked for at any time since it
+            # began, so that nothing can seem to have come too early, or the end too late.
+            self._recorder.add(
+                Op.END, transaction=self._transaction, outcome=Outcome.INFO, invoked_ns=self._began_ns
+            )
 
     def _write(self, line: spoken.Line) -> None:
         match line:
@@ -103,7 +110,7 @@ class Rows:
             case spoken.Seek():
                 self._add(Op.SEEK, line, topic=line.topic, partition=line.partition, offset=line.offset)
             case spoken.Begin():
-                self._transaction = line.transaction
+                self._transaction, self._began_ns = line.transaction, self._clock.begun_ns(line.timestamp)
                 self._add(Op.BEGIN, line)
             case spoken.End():
                 self._transaction = None

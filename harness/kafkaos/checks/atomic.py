@@ -11,7 +11,7 @@ from kafkaos.checks import views
 from kafkaos.checks.fates import classify
 from kafkaos.checks.guarantee import broke, held, not_applicable, unknown
 from kafkaos.checks.story import at, first_rows, witness
-from kafkaos.checks.transactions import seen_by_committed, transactions, written
+from kafkaos.checks.transactions import OWNER, seen_by_committed, transactions, written
 from kafkaos.checks.verdict import Verdict, plural
 from kafkaos.history import Recording
 
@@ -22,8 +22,8 @@ class AtomicTransactions:
 
     *Torn*: of a transaction that was not aborted some records are visible, while an acknowledged one is not,
     although the final reader passed its place. *Early*: a reader of committed records was given one before
-    the producer asked for the commit. What a whole transaction lost is a matter of lost records, and what is
-    seen of an aborted one a matter of aborted reads.
+    the producer asked for the commit; of a transaction that began and has no `end` row nobody knows when. What a
+    whole transaction lost is a matter of lost records, and what is seen of an aborted one a matter of aborted reads.
     """
 
     name: ClassVar[str] = "atomic_transactions"
@@ -62,6 +62,13 @@ class AtomicTransactions:
                 f"Of {plural(unseen, 'transaction')} some records lie where the final reader did not get.",
                 counts,
             )
+        if endless := _endless(recording, records):
+            return unknown(
+                self,
+                f"{plural(endless, 'transaction')} without an `end` row can be read, so nobody knows whether a commit "
+                "was asked for before.",
+                counts,
+            )
         return held(
             self, f"All of {plural(known.height, 'transaction')} visible as a whole or not at all.", counts
         )
@@ -88,6 +95,16 @@ def _early(recording: Recording, records: pl.DataFrame) -> pl.DataFrame:
     found = seen_by_committed(recording).join(asked.unique("here", keep="none"), on="here")
     early = found.filter(pl.col("seen_ns") < pl.col("asked_ns"))
     return early.unique(["place", "offset", "client"], keep="first", maintain_order=True)
+
+
+def _endless(recording: Recording, records: pl.DataFrame) -> int:
+    """Transactions that began, of which no row tells an end, and whose records a committed reader was given."""
+    begun = views.of_op(recording, "begin", "transaction").select(OWNER)
+    left_open = records.filter(pl.col("asked_ns").is_null()).join(begun, on=OWNER, how="semi")
+    # What was sent again, as by an application that was killed and began anew, may be visible by that.
+    others = views.sends(recording).join(left_open.select(OWNER), on=OWNER, how="anti")
+    alone = left_open.join(others.select("here"), on="here", how="anti")
+    return alone.join(seen_by_committed(recording).select("here"), on="here", how="semi")["txn"].n_unique()
 
 
 def _torn_sentence(row: dict[str, Any]) -> str:

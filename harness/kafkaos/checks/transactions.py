@@ -16,8 +16,8 @@ FATES = {"ok": "committed", "fail": "aborted", "info": "undecided"}
 def transactions(recording: Recording) -> pl.DataFrame:
     """One row a transaction, numbered by `txn`.
 
-    `fate` is committed, aborted or undecided (its end was not confirmed, or never asked for); `asked_ns` is
-    when its end was asked for (null: never), `told_ns` when that was confirmed.
+    `fate` is committed, aborted or undecided (its end was not confirmed, or nobody told it); `asked_ns` is
+    when its end was asked for (null: no row tells), `told_ns` when that was confirmed.
     """
     return recording.derive("transactions", lambda: _transactions(recording))
 

@@ -232,6 +232,19 @@ def test_sends_between_begin_and_end_belong_to_the_transaction(stage: Stage) -> 
     ]  # fmt: skip
 
 
+def test_a_transaction_that_its_application_left_open_has_an_unknown_end(stage: Stage) -> None:
+    """It may have been killed between its commit and the line of it: asked for at any time since it began."""
+    rows = stage.rows(
+        {"name": "begin", "transaction": 1, "timestamp": NOW_MS - 100},
+        {"name": "send", "topic": "t", "value": "v", "timestamp": NOW_MS},
+    )
+    assert told(rows, "op", "transaction", "outcome") == [
+        ("begin", 1, "ok"), ("send", 1, "info"), ("end", 1, "info"),
+    ]  # fmt: skip
+    begin, end = (rows.filter(op=op).row(0, named=True) for op in ("begin", "end"))
+    assert (end["invoked_ns"], end["completed_ns"]) == (begin["invoked_ns"], None)
+
+
 def test_the_end_of_a_transaction_may_have_been_asked_for_since_the_line_before(stage: Stage) -> None:
     """A record may be read before the line of its commit is printed, and is not early for that."""
     rows = stage.rows(

@@ -550,3 +550,20 @@ def test_an_aborted_record_that_can_be_read_is_not_left_out_by_readers(history: 
     assert history.judge(reader_order).status is Status.PASS
     history.sent([1], transaction=2)
     assert history.judge(reader_order).status is Status.FAIL
+
+
+def test_a_transaction_that_can_be_read_and_has_no_end_is_unknown(history: History) -> None:
+    """Whether its commit was asked for nobody told; an end of unknown outcome tells it."""
+    history.add("begin", "producer", transaction=1, topic=None, partition=None)
+    history.sent([0], transaction=1)
+    history.final([0])
+    history.final([], isolation="committed", end=2)
+    assert history.judge(atomic_transactions).status is Status.PASS
+    history.final([0], isolation="committed", end=2)
+    verdict = history.judge(atomic_transactions)
+    assert (verdict.status, "without an `end` row" in verdict.sentence) == (Status.UNKNOWN, True)
+    history.sent([0], offsets=[1], transaction=2)
+    assert history.judge(atomic_transactions).status is Status.PASS  # it may be the second one's
+    del history.rows[-1]
+    history.add("end", "producer", transaction=1, topic=None, partition=None, outcome="info", at_ns=S)
+    assert history.judge(atomic_transactions).status is Status.PASS
