@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from kafkaos.errors import BrokenRecording
+from kafkaos.errors import BrokenRecording, KafkaosError
 from kafkaos.faults.values import lookup
 
 if TYPE_CHECKING:
@@ -97,28 +97,47 @@ def pending(path: Path) -> list[Undo]:
     return [open_ones[number] for number in sorted(open_ones, reverse=True)]
 
 
-def heal_leftovers(folder: Path) -> list[str]:
-    """Undo what killed harnesses left, in every journal below `folder`; what was done, one sentence each.
+def heal_leftovers(folder: Path) -> tuple[list[str], list[str]]:
+    """Undo what killed harnesses left, in every journal below `folder`; what was done, and what could not be.
 
-    A journal whose harness still runs is left alone.
+    One sentence each. A journal whose harness still runs is left alone.
     """
-    told = []
+    told: list[str] = []
+    failed: list[str] = []
     for path in sorted(folder.rglob(JOURNAL_FILE)):
-        undos = pending(path)
-        if not undos:
-            continue
-        if _harness_lives(path):
-            told.append(f"{path.parent}: its run still goes on and heals itself; left alone.")
-            continue
-        journal = HealJournal(path, healer=True)
         try:
-            for undo in undos:
+            _heal(path, told, failed)
+        except (
+            KafkaosError,
+            OSError,
+        ) as error:  # one broken journal must not leave the next one's node paused
+            failed.append(str(error))
+    return told, failed
+
+
+def _heal(path: Path, told: list[str], failed: list[str]) -> None:
+    undos = pending(path)
+    if not undos:
+        return
+    if _harness_lives(path):
+        told.append(f"{path.parent}: its run still goes on and heals itself; left alone.")
+        return
+    journal = HealJournal(path, healer=True)
+    try:
+        for undo in undos:
+            try:
                 sentence = lookup(UNDO_KINDS, undo.kind, what="kind of undo").leftover(undo)
-                journal.healed(undo)
-                told.append(f"{path.parent}: {sentence}")
-        finally:
-            journal.close()
-    return told
+            except Exception as error:  # nor may one undo leave the next one undone
+                why = str(error) if isinstance(error, KafkaosError) else repr(error)
+                failed.append(
+                    f"{path}: undo {undo.number} ({undo.kind}) failed ({why.rstrip('.')}): undo it by hand, then "
+                    "remove the file"
+                )
+                continue
+            journal.healed(undo)
+            told.append(f"{path.parent}: {sentence}")
+    finally:
+        journal.close()
 
 
 def identity(pid: int | None) -> dict[str, Any]:
@@ -156,7 +175,20 @@ def _read(path: Path) -> tuple[list[dict[str, Any]], int]:
             raise BrokenRecording(
                 f"{path} is broken in line {place + 1} ({error}): end what it names by hand, then remove it"
             ) from None
-        if not isinstance(value, dict):
-            raise BrokenRecording(f"{path} has no object in line {place + 1}: is it a heal journal?")
+        if not isinstance(value, dict) or not _fits(value):
+            raise BrokenRecording(
+                f"{path} says nothing that a heal journal says in line {place + 1}: if it is one, end what it names by "
+                "hand, then remove it"
+            )
         lines.append(value)
     return lines, len(whole) + 1 if whole else 0
+
+
+def _fits(line: dict[str, Any]) -> bool:
+    if "undo" in line:
+        return (
+            isinstance(line["undo"], int)
+            and isinstance(line.get("kind"), str)
+            and isinstance(line.get("facts"), dict)
+        )
+    return isinstance(line.get("healed", 0), int) and isinstance(line.get("harness", {}), dict)
