@@ -9,6 +9,7 @@ from typing import Any
 
 from kafkaos.errors import WrongUse
 from kafkaos.faults.plan import Plan, plan_from_json
+from kafkaos.shipped import read_text
 
 
 @dataclass(frozen=True)
@@ -24,10 +25,9 @@ def read_plan_file(path: Path) -> Plan | Experiment:
 
     Raises WrongUse, with the file and the place, for what is neither.
     """
+    text = read_text(path)
     try:
-        given = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise WrongUse(f"There is no file {path}.") from None
+        given = json.loads(text)
     except ValueError as error:
         raise WrongUse(f"{path} is not JSON ({error}): write a plan or an experiment as JSON.") from None
     if isinstance(given, dict) and "method" in given:

@@ -1,9 +1,10 @@
-"""Files that people write in TOML: where the shipped ones lie, and reading one with an error that helps."""
+"""Files that people write: where the shipped ones lie, and reading one with an error that helps."""
 
 from __future__ import annotations
 
 import difflib
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -38,27 +39,50 @@ def read_toml(path: Path, model: type[M]) -> M:
     Raises WrongUse, with the file and the key, for a missing file, broken TOML, an unknown key or a value
     that does not fit.
     """
+    text = read_text(path)
     try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise WrongUse(f"There is no file {path}.") from None
-    try:
-        return model.model_validate(tomllib.loads(text))
+        given = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise WrongUse(f"{path} is not TOML: {error}.") from None
+    try:
+        return model.model_validate(given)
     except ValidationError as error:
-        raise WrongUse(f"{path}: {_first_problem(error, model)}") from None
+        raise WrongUse(f"{path}: {_first_problem(error, model, given)}") from None
 
 
-def _first_problem(error: ValidationError, model: type[BaseModel]) -> str:
+def read_text(path: Path) -> str:
+    """A file that a person named and wrote; WrongUse where there is none that can be read as UTF-8."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise WrongUse(f"There is no file {path}.") from None
+    except OSError as error:
+        raise WrongUse(f"{path} cannot be read: {error.strerror}; name another file.") from None
+    except UnicodeDecodeError as error:
+        raise WrongUse(
+            f"{path} is not UTF-8 ({error.reason} at byte {error.start}): save it as UTF-8."
+        ) from None
+
+
+def _first_problem(error: ValidationError, model: type[BaseModel], given: object) -> str:
     problem = error.errors(include_url=False)[0]
-    key = ".".join(str(part) for part in problem["loc"])
+    key = ".".join(_written(problem["loc"], given, missing=problem["type"] == "missing"))
     if problem["type"] == "extra_forbidden":
         return f"there is no key `{key}`{near(str(problem['loc'][-1]), _known_beside(model, problem['loc']))}"
     if problem["type"] == "missing":
         return f"the key `{key}` is missing; add it."
     message = problem["msg"].removeprefix("Value error, ")
     return f"`{key}` does not fit: {message}." if key else f"{message}."
+
+
+def _written(location: tuple[str | int, ...], given: object, *, missing: bool) -> Iterator[str]:
+    """The keys of a place as the file has them: to those of a union's value pydantic adds the union's branch."""
+    for number, part in enumerate(location, 1):
+        there = isinstance(given, dict) and part in given
+        if not there and not isinstance(part, int) and not (missing and number == len(location)):
+            return
+        yield str(part)
+        given = given[part] if isinstance(given, dict) and there else None
 
 
 def _known_beside(model: type[BaseModel], location: tuple[str | int, ...]) -> list[str]:

@@ -2,33 +2,53 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from kafkaos.errors import WrongUse
 from kafkaos.shipped import near, read_toml, shipped
+from kafkaos.tls.profiles import load_profile
 
 DEFAULT_KAFKA_VERSION = "4.3.1"
+PLAIN = "plain"
+
+
+def _version(value: str) -> str:
+    # Anything else would be asked of Maven.
+    if re.fullmatch(r"\d+\.\d+\.\d+([-.][A-Za-z0-9.-]+)?", value) is None:
+        raise ValueError(
+            f"`{value}` is no version of Kafka: write it as X.Y.Z, such as {DEFAULT_KAFKA_VERSION}"
+        )
+    return value
+
+
+def _word(value: str) -> str:
+    # Folders are named for it.
+    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", value) is None:
+        raise ValueError(f"`{value}` is no name: take letters, digits, dots and dashes")
+    return value
 
 
 class ClusterSpec(BaseModel):
     """A cluster file. Keys that it does not have are an error that names the nearest one."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # Strict: TOML has types of its own, and `brokers = true` is no number.
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    name: str = ""
+    name: Annotated[str, AfterValidator(_word)] = ""
     description: str = ""
     brokers: int = Field(default=1, ge=1, le=9)
     controllers: Literal["own", "combined", "zookeeper"] = "combined"
     """`own`: one controller in a JVM of its own, so that two dead brokers of three are not a dead quorum.
     `zookeeper`: one of the brokers is the controller, as before Kafka 4."""
-    security: str = "plain"
+    security: str = PLAIN
     """`plain`, or the name of a TLS profile."""
     sasl: Literal["SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
     """Clients log in by SASL_SSL with this mechanism; the nodes speak TLS among themselves."""
-    kafka: str = DEFAULT_KAFKA_VERSION
+    kafka: Annotated[str, AfterValidator(_version)] = DEFAULT_KAFKA_VERSION
     timeouts: Literal["short", "production"] = "short"
     """`short` sessions and lags make runs fast; `production` leaves Kafka's own."""
     client_port: int | None = Field(default=None, ge=1, le=65535)
@@ -68,9 +88,23 @@ class ClusterSpec(BaseModel):
 
     @model_validator(mode="after")
     def _passwords_are_not_sent_in_the_clear(self) -> ClusterSpec:
-        if self.sasl and self.security == "plain":
+        if self.sasl and self.security == PLAIN:
             raise ValueError(f'sasl = "{self.sasl}" needs TLS: set security = "tls" or "mtls" with it')
         return self
+
+
+def check_security(name: str) -> None:
+    """WrongUse for what is neither `plain` nor a TLS profile that can be read."""
+    if name != PLAIN:
+        load_profile(name)
+
+
+def check_version(kafka: str) -> None:
+    """WrongUse for what cannot be a version of Kafka."""
+    try:
+        _version(kafka)
+    except ValueError as error:
+        raise WrongUse(f"{error}.") from None
 
 
 def cluster_names() -> list[str]:
@@ -89,4 +123,8 @@ def load_spec(name_or_path: str) -> ClusterSpec:
                 "A file of your own is given by its path, ending in .toml."
             )
     spec = read_toml(path, ClusterSpec)
+    try:
+        check_security(spec.security)
+    except WrongUse as error:
+        raise WrongUse(f"{path}: {error}") from None
     return spec if spec.name else spec.model_copy(update={"name": path.stem})

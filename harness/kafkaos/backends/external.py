@@ -65,9 +65,9 @@ class ExternalCluster(Topics):
         self._nodes = [
             Node(b.id, f"broker-{b.id}", "broker", f"{b.host}:{b.port}") for _, b in sorted(found.items())
         ]
-        # Copied: a cluster of ours has nine brokers at most, theirs may have more.
-        plain = ClusterSpec(name=NAME, timeouts="production", kafka="external", links="none")
-        self._spec = plain.model_copy(update={"brokers": len(found)})
+        # Copied: a cluster of ours has nine brokers at most, theirs may have more, of a version that is not told.
+        plain = ClusterSpec(name=NAME, timeouts="production", links="none")
+        self._spec = plain.model_copy(update={"brokers": len(found), "kafka": NAME})
 
     if not TYPE_CHECKING:  # for a type checker it has no more than what stands here
 

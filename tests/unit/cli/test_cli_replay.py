@@ -82,6 +82,13 @@ def test_a_file_that_is_no_plan_is_told(
     assert told in " ".join(capsys.readouterr().err.split())
 
 
+def test_a_folder_is_no_plan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One sentence, no mistake of kafkaos."""
+    (tmp_path / "mine.json").mkdir()
+    assert execute(["run", str(tmp_path / "mine.json")]) == EXIT_WRONG_USE
+    assert "mine.json cannot be read: Is a directory" in " ".join(capsys.readouterr().err.split())
+
+
 def test_a_plan_is_run_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A scenario beside a file is refused rather than left out."""
     file = tmp_path / "mine.json"
