@@ -14,12 +14,21 @@ from typing import Annotated, Any
 
 import typer
 
-from kafkaos.commands.options import Backend, check_backend
+from kafkaos.commands.options import OwnBackend, check_early, check_own_backend
 from kafkaos.commands.rounds import State
 from kafkaos.commands.scenarios import MAIN_JOB, choose, name_of, scenarios
 from kafkaos.commands.telling import progress, stderr
 from kafkaos.errors import EXIT_BROKE, EXIT_HELD, EXIT_UNKNOWN
-from kafkaos.reporting.results import CUT, ERROR, NOT_DONE, SKIPPED, TIME_IS_UP, read
+from kafkaos.reporting.results import (
+    CUT,
+    ERROR,
+    NOT_DONE,
+    RESULTS_FILE,
+    SKIPPED,
+    TIME_IS_UP,
+    check_folder,
+    read,
+)
 
 HISTORY_FILE, NIGHTS = "history.jsonl", "nights"
 # The plan that a person writes is not for a night.
@@ -35,7 +44,8 @@ def nightly(  # noqa: PLR0917 (typer passes all by keyword)
     scenario: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[SCENARIO]…", help="As in `kafkaos run`; without one the main job and all others."
+            metavar="[SCENARIO]…",
+            help="As in `kafkaos run`; without one the main job and all others but the plan.",
         ),
     ] = None,
     minutes: Annotated[float, typer.Option(min=1, help="All of it, the report included.")] = 60,
@@ -48,7 +58,7 @@ def nightly(  # noqa: PLR0917 (typer passes all by keyword)
     cluster: Annotated[str | None, typer.Option(metavar="NAME", help="As in `kafkaos run`.")] = None,
     security: Annotated[str | None, typer.Option(metavar="PROFILE", help="As in `kafkaos run`.")] = None,
     kafka: Annotated[str | None, typer.Option(metavar="X.Y.Z", help="As in `kafkaos run`.")] = None,
-    backend: Backend = "process",
+    backend: OwnBackend = "process",
 ) -> int:
     """Run scenarios again and again, each round with another seed, until the minutes are over; then report.
 
@@ -58,8 +68,11 @@ def nightly(  # noqa: PLR0917 (typer passes all by keyword)
     Interrupted (Ctrl-C, SIGTERM, kill) it goes on where it stopped the next time. Every night's report has the
     history of the nights before.
     """
-    check_backend(backend)
-    given = choose(scenario) if scenario else None  # a wrong name is told before anything starts
+    # What is wrong is told before anything starts: a round would be stored, and no round can mend it.
+    check_own_backend(backend, "nightly")
+    check_early(cluster=cluster, security=security, kafka=kafka)
+    check_folder(out.absolute())
+    given = choose(scenario) if scenario else None
     rotation = [name_of(target) for target in given] if given else _all_but_the_main_job()
     options = {"cluster": cluster, "security": security, "kafka": kafka}
     words = [f"--backend={backend}", *(f"--{k}={v}" for k, v in options.items() if v)]
@@ -149,7 +162,8 @@ def _tell(out: Path, began_s: float, worked_on: Sequence[dict[str, Any]]) -> int
     from kafkaos.reporting.results import BROKE, FAILED
 
     stamp = datetime.datetime.fromtimestamp(began_s).strftime("%Y%m%d-%H%M%S")
-    earlier = sorted(path for path in (out / NIGHTS).glob("*") if path.is_dir())
+    # A night in which nothing ran has nothing to compare with: of the one before it all would be new again.
+    earlier = sorted(path for path in (out / NIGHTS).glob("*") if (path / RESULTS_FILE).exists())
     folders = [out / one["folder"] for one in worked_on if (out / one["folder"]).is_dir()]
     night = Night(out / NIGHTS / stamp, began_s, folders)
     results = night.merge()

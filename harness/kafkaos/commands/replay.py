@@ -20,6 +20,7 @@ from kafkaos.commands.options import (
     Out,
     Security,
     check_backend,
+    check_early,
     for_pytest,
 )
 from kafkaos.commands.run import SETTINGS, run_tests
@@ -51,13 +52,24 @@ def replay(  # noqa: PLR0917 (typer passes all by keyword)
     """Run a stored run again: its scenario, seed, cluster and settings, with the explicit plan in its folder."""
     from kafkaos.run import PLAN_FILE, plan_of
 
+    if backend is not None:
+        check_backend(backend)
+    check_early(
+        # Which cluster was external is known to the run: it may say where.
+        backend=None if backend == EXTERNAL else backend,
+        bootstrap=bootstrap,
+        client_config=client_config,
+        java_home=java_home,
+        security=security,
+        kafka=kafka,
+    )
     folder = _one_run(run, PLAN_FILE)
     plan_of(folder)  # a broken one is told before anything starts
     meta = _meta(folder)
     experiment = folder / "experiment.json"
     test = _test(meta["settings"])
     asked = {
-        "backend": None if backend is None else check_backend(backend),
+        "backend": backend,
         "java-home": java_home,
         "image": image,
         "bootstrap": bootstrap,

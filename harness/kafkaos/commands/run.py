@@ -23,11 +23,13 @@ from kafkaos.commands.options import (
     Out,
     Security,
     check_backend,
+    check_early,
     for_pytest,
 )
 from kafkaos.commands.scenarios import MAIN_JOB, choose
 from kafkaos.commands.telling import print_json, stderr
 from kafkaos.errors import EXIT_HELD, EXIT_UNKNOWN, WrongUse
+from kafkaos.reporting.results import check_folder
 from kafkaos.shipped import shipped
 
 PYTEST_PASSED, PYTEST_FAILED, PYTEST_INTERRUPTED, PYTEST_NONE = 0, 1, 2, 5
@@ -65,7 +67,8 @@ def run(  # noqa: PLR0917 (typer passes all by keyword)
     security: Security = None,
     kafka: KafkaVersion = None,
     minutes: Annotated[
-        float | None, typer.Option(min=0, help="Start no scenario that would not be over by then.")
+        float | None,
+        typer.Option(min=0, help="Start no scenario after the first that would not be over by then."),
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Leave out the scenarios that --out has results of already.")
@@ -74,12 +77,20 @@ def run(  # noqa: PLR0917 (typer passes all by keyword)
 ) -> int:
     """Run scenarios on real brokers and judge them; without a name the main job."""
     check_backend(backend)
+    check_early(
+        backend=backend,
+        cluster=cluster,
+        bootstrap=bootstrap,
+        client_config=client_config,
+        java_home=java_home,
+        security=security,
+        kafka=kafka,
+    )
+    if resume and out is None:
+        raise WrongUse("--resume goes on in a folder that has results already: name it by --out DIR.")
     targets, plan = _targets(scenario or [MAIN_JOB])
-    if cluster is not None:
-        from kafkaos.spec import load_spec
-
-        load_spec(cluster)  # a wrong name is told before anything starts
-        cluster = str(Path(cluster).absolute()) if cluster.endswith(".toml") else cluster
+    if cluster is not None and cluster.endswith(".toml"):
+        cluster = str(Path(cluster).absolute())
     seed = secrets.randbelow(2**31) if seed is None else seed
     given = {
         "backend": backend,
@@ -121,6 +132,7 @@ def _targets(names: list[str]) -> tuple[list[str], Path | None]:
 def run_tests(arguments: list[str], *, seed: int, out: Path | None, json: bool) -> int:
     """Run pytest on them, with a folder for what they write; the exit status in kafkaos's terms."""
     folder = (out or Path("reports/out") / f"{datetime.datetime.now():%Y%m%d-%H%M%S}-{seed}").absolute()
+    check_folder(folder)
     own = [f"--kafka-seed={seed}", f"--kafka-out={folder}", f"--alluredir={folder / 'allure-results'}"]
     # A resumed session adds its own file: each holds what one call of pytest ran.
     number = 1 + len(list(folder.glob("junit*.xml")))

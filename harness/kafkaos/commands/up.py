@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kafkaos.commands.options import Backend, Image, JavaHome, check_backend
+from kafkaos.commands.options import Image, JavaHome, OwnBackend, check_own_backend
 from kafkaos.commands.telling import progress, stderr
 from kafkaos.errors import EXIT_UNKNOWN, WrongUse
 
@@ -30,7 +30,7 @@ def up(  # noqa: PLR0917 (typer passes all by keyword)
     cluster: Annotated[
         str, typer.Argument(help="A shipped cluster, or the path of a cluster file (.toml).")
     ] = "single",
-    backend: Backend = "process",
+    backend: OwnBackend = "process",
     java_home: JavaHome = None,
     image: Image = None,
     logs: Annotated[
@@ -50,7 +50,7 @@ def up(  # noqa: PLR0917 (typer passes all by keyword)
     command: list[str] | None = context.obj
     if command is not None:
         _check_command(command)
-    setup = Setup(check_backend(backend), java_home=java_home, image=image)
+    setup = Setup(check_own_backend(backend, "up"), java_home=java_home, image=image)
     spec = load_spec(cluster)
     log_folder = logs.absolute() if logs else Path(tempfile.mkdtemp(prefix=f"kafkaos-up-{spec.name}-"))
     supervisor = Supervisor()

@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 
 from kafkaos.backends.names import BACKENDS, DEFAULT_BACKEND
+from kafkaos.errors import WrongUse
 from kafkaos.pytest_plugin.session import SETTINGS, Session
+from kafkaos.reporting.results import check_folder
 from kafkaos.reporting.terminal import Terminal
 
 
@@ -111,6 +113,7 @@ def pytest_configure(config: pytest.Config) -> None:
     backend = "external" if config.getoption("--kafka-bootstrap") else config.getoption("--kafka-backend")
     if backend not in BACKENDS:
         raise pytest.UsageError(f"there is no backend '{backend}'; there are: {', '.join(BACKENDS)}")
+    _check(config, Path(out).absolute(), backend)
     minutes = config.getoption("--kafka-minutes")
     config.stash[SETTINGS] = Session(
         seed=seed,
@@ -134,6 +137,27 @@ def pytest_configure(config: pytest.Config) -> None:
         _keep_private(config)
     if not given:
         config.pluginmanager.register(Terminal(Path(out).absolute()), "kafkaos_terminal")
+
+
+def _check(config: pytest.Config, out: Path, backend: str) -> None:
+    """What is wrong with the options is told once and now, not by each test."""
+    security, version = config.getoption("--kafka-security"), config.getoption("--kafka-version")
+    if backend == "external" and not config.getoption("--kafka-bootstrap"):
+        raise pytest.UsageError(
+            "the backend 'external' needs the address of the cluster: --kafka-bootstrap HOST:PORT"
+        )
+    try:
+        check_folder(out)
+        if security is not None:
+            from kafkaos.spec import check_security
+
+            check_security(security)
+        if version is not None:
+            from kafkaos.spec import check_version
+
+            check_version(version)
+    except WrongUse as error:
+        raise pytest.UsageError(str(error)) from None
 
 
 def _keep_private(config: pytest.Config) -> None:

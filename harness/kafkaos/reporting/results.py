@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kafkaos.errors import BrokenRecording
+from kafkaos.errors import BrokenRecording, WrongUse
 
 # The plugin reads this module in every pytest run: what checks and recordings need is imported where it is used.
 if TYPE_CHECKING:
@@ -105,6 +105,13 @@ def sentence_of(verdicts: Sequence[Verdict]) -> str:
         return ""
     guarantees = "1 guarantee" if len(verdicts) == 1 else f"{len(verdicts)} guarantees"
     return f"{guarantees} held. {verdicts[0].sentence}"
+
+
+def check_folder(out: Path) -> None:
+    """WrongUse for a place where no folder can be, because a file is there or above."""
+    there = next(place for place in (out, *out.parents) if place.exists())
+    if not there.is_dir():
+        raise WrongUse(f"{there} is a file, and a folder is written there: name another one.")
 
 
 def begin(out: Path) -> None:

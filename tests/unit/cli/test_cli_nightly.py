@@ -10,7 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from kafkaos.commands.nightly import is_in_vain
+from kafkaos.cli import execute
+from kafkaos.commands.nightly import _tell, is_in_vain
+from kafkaos.errors import EXIT_BROKE, EXIT_WRONG_USE
+from kafkaos.reporting import allure3
+from kafkaos.reporting.results import Result, append
 
 
 def test_a_night_in_which_nothing_ran_is_no_pass(tmp_path: Path) -> None:
@@ -23,6 +27,38 @@ def test_a_night_in_which_nothing_ran_is_no_pass(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 2, done.stderr
     assert json.loads((tmp_path / "out" / "summary.json").read_text())["seeds"]
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--cluster", "threee"], "did you mean `three`?"),
+        (["--security", "mtsl"], "did you mean `mtls`?"),
+        (["--kafka", "banana"], "is no version of Kafka"),
+        (["--backend", "external"], "take the backend `process` or `docker`"),
+    ],
+)
+def test_what_no_round_could_mend_is_told_before_the_first(
+    options: list[str], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Wrong use is 64, and no round is stored, which the next night would go on with."""
+    assert execute(["nightly", *options, "--out", str(tmp_path / "out")]) == EXIT_WRONG_USE
+    assert told in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_after_a_night_without_results_old_failures_are_not_new(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is new is told by the newest night that has results, and the reports leave the empty one out."""
+    monkeypatch.setattr(allure3, "lacking", lambda: "there is no Node here")
+    failed = Result(test="a", outcome="broke", sentence="", seed=1, reproduce="", began_s=200.0)
+    append(tmp_path / "nights" / "20200101-000000", failed)
+    (tmp_path / "nights" / "20200102-000000").mkdir()
+    append(tmp_path / "rounds" / "1", failed)
+    assert _tell(tmp_path, 100.0, [{"folder": "rounds/1", "seed": 1}]) == EXIT_BROKE
+    (told,) = json.loads((tmp_path / "summary.json").read_text())["not_held"]
+    assert (told["test"], told["new"]) == ("a", False)
 
 
 @pytest.mark.parametrize(

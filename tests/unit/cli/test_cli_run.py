@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from kafkaos.cli import execute
 from kafkaos.commands.run import Outcomes
 from kafkaos.errors import EXIT_UNKNOWN
 from kafkaos.reporting.results import read
@@ -38,6 +39,15 @@ def test_a_run_in_which_all_was_skipped_proved_nothing(tmp_path: Path) -> None:
     *_, last = done.stderr.strip().splitlines()
     assert last == f"kafkaos: nothing was judged, for every scenario was skipped: {REASON}"
     assert [result.sentence for result in read(tmp_path / "out")] == [REASON, REASON]
+
+
+def test_a_java_that_is_named_and_not_there_is_told_before_anything_starts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In one sentence, and not by each scenario that fails; no folder is made."""
+    assert execute(["run", "A3", "--java-home", "/nope", "--out", str(tmp_path / "out")]) == EXIT_UNKNOWN
+    assert capsys.readouterr().err.startswith("kafkaos: no Java at /nope/bin/java")
+    assert not (tmp_path / "out").exists()
 
 
 def report(test: str, why: str | None) -> pytest.TestReport:
