@@ -34,9 +34,12 @@ def read_plan_file(path: Path) -> Plan | Experiment:
         return Experiment(path, given)
     if isinstance(given, dict) and "steps" in given:
         try:
-            return plan_from_json(given)
+            plan = plan_from_json(given)
         except WrongUse as error:
             raise WrongUse(f"{path}: {error}") from None
+        if not plan.faults:
+            raise WrongUse(f"{path}: a plan without a fault does nothing: add a step with one.")
+        return plan
     raise WrongUse(
         f"{path} has neither `steps` (a plan) nor `method` (a Chaos Toolkit experiment): docs/plans.md has both."
     )

@@ -196,6 +196,12 @@ def _list(given: Any, what: str) -> tuple[Node, ...]:
     return tuple(_node(step) for step in given)
 
 
+def _some(given: Any, what: str) -> tuple[Node, ...]:
+    if given == []:
+        raise WrongUse(f"{what} needs at least one step.")
+    return _list(given, what)
+
+
 def _repeat(given: Any) -> Repeat:
     values = dict(_object(given, "a repetition"))
     if "node" in values:
@@ -205,8 +211,8 @@ def _repeat(given: Any) -> Repeat:
 
 # How a step that is not a fault is told from its one key.
 _FORMS: dict[str, Callable[[Any], Node]] = {
-    "serial": lambda given: Serial(_list(given, "`serial`")),
-    "parallel": lambda given: Parallel(_list(given, "`parallel`")),
+    "serial": lambda given: Serial(_some(given, "`serial`")),
+    "parallel": lambda given: Parallel(_some(given, "`parallel`")),
     "any_of": lambda given: AnyOf(_list(given, "`any_of`")),
     "repeat": _repeat,
 }
@@ -221,8 +227,10 @@ def _node(given: Any) -> Node:
                 raise WrongUse(f"a step with `{form}` has nothing beside it: take `{key}` out.")
         return _FORMS[form](values[form])
     if "fault" not in values:
-        first = next(iter(values), "")
-        raise WrongUse(f"a step has no `{first}`{near(first, ['fault', 'trigger', 'hold', *_FORMS])}")
+        unknown = next((key for key in values if key not in ("trigger", "hold")), None)
+        if unknown is None:
+            raise WrongUse(f"a step needs `fault`, or one of {', '.join(_FORMS)}: add it.")
+        raise WrongUse(f"a step has no `{unknown}`{near(unknown, ['fault', 'trigger', 'hold', *_FORMS])}")
     return _step(dict(values))
 
 

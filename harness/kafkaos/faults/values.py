@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
 from dataclasses import MISSING, fields
 from typing import Any, TypeVar, get_type_hints
@@ -35,6 +36,12 @@ def build(kind: type[V], given: Mapping[str, Any], *, what: str, built: Collecti
         except ValidationError as error:
             message = error.errors(include_url=False)[0]["msg"]
             raise WrongUse(f"`{key}` of {what} does not fit ({message}): it is {value!r}.") from None
+        # Python's JSON knows NaN and Infinity; what waits for such a number waits for ever, or not at all.
+        numbers = value if isinstance(value, tuple) else (value,)
+        if any(isinstance(number, float) and not math.isfinite(number) for number in numbers):
+            raise WrongUse(f"`{key}` of {what} is {value!r}: write a finite number.")
+        if key == "partition" and value < 0:
+            raise WrongUse(f"`partition` of {what} is {value}: the first one is 0.")
     return kind(**given)
 
 

@@ -68,6 +68,7 @@ def test_a_test_that_is_gone_is_told(tmp_path: Path, capsys: pytest.CaptureFixtu
         ("{", "is not JSON"),
         ("[]", "neither `steps`"),
         ('{"title": "x"}', "neither `steps`"),
+        ('{"steps": []}', "a plan without a fault does nothing"),
         (json.dumps({"steps": [{**STEP, "hodl": {}}]}), "did you mean `hold`"),
     ],
 )

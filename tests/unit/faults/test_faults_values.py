@@ -31,6 +31,7 @@ from kafkaos.faults import (
 )
 from kafkaos.faults.base import told_target
 
+KILL = {"fault": {"fault": "kill-client", "client": "a"}}
 TARGETS = [
     roles.leader("orders", 2),
     roles.follower("orders"),
@@ -89,6 +90,11 @@ def test_a_plan_is_the_same_after_json() -> None:
         ({"fault": "kill", "target": {"role": "leadr", "topic": "t"}}, "did you mean `leader`"),
         ({"fault": "kill", "target": {"role": "leader", "topc": "t"}}, "did you mean `topic`"),
         ({"fault": "kill", "target": {"role": "leader", "topic": "t", "partition": "0"}}, "`partition`"),
+        (
+            {"fault": "kill", "target": {"role": "leader", "topic": "t", "partition": -3}},
+            "the first one is 0",
+        ),
+        ({"fault": "shrink-isr", "topic": "t", "partition": -1}, "the first one is 0"),
         ({"fault": "kill", "target": {"role": "client", "name": "sender"}}, "`target`"),
         ({"fault": "kill", "target": {"role": "coordinator"}}, "give one of them"),
         ({}, "There is no fault `None`"),
@@ -106,13 +112,18 @@ def test_a_fault_that_does_not_fit_is_told(given: dict[str, Any], match: str) ->
         ([], "must be a JSON object"),
         ({"step": []}, "did you mean `steps`"),
         ({"steps": {}}, "must be a list"),
-        ({"steps": [{}]}, "there are: fault"),
+        ({"steps": [{}]}, "a step needs `fault`, or one of serial"),
+        ({"steps": [{"hold": {}}]}, "a step needs `fault`, or one of serial"),
+        ({"steps": [{"serial": []}]}, "`serial` needs at least one step"),
+        ({"steps": [{"parallel": []}]}, "`parallel` needs at least one step"),
+        ({"steps": [{**KILL, "hold": {"duration_s": float("nan")}}]}, "write a finite number"),
+        ({"steps": [{**KILL, "trigger": {"after_s": [1, float("inf")]}}]}, "write a finite number"),
         ({"steps": [{"parallell": []}]}, "did you mean `parallel`"),
         ({"steps": [{"serial": [], "hold": {}}]}, "take `hold` out"),
         ({"steps": [{"serial": {}}]}, "must be a list"),
         ({"steps": [{"any_of": []}]}, "at least one"),
-        ({"steps": [{"repeat": {"times": 0, "node": {"serial": []}}}]}, "1 to 1000 times"),
-        ({"steps": [{"repeat": {"time": 1, "node": {"serial": []}}}]}, "did you mean `times`"),
+        ({"steps": [{"repeat": {"times": 0, "node": {"serial": [KILL]}}}]}, "1 to 1000 times"),
+        ({"steps": [{"repeat": {"time": 1, "node": {"serial": [KILL]}}}]}, "did you mean `times`"),
         (
             {"steps": [{"fault": {"fault": "kill-client", "client": "a"}, "trigger": {"after_s": [2, 1]}}]},
             "the smaller one first",
