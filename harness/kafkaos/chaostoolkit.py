@@ -76,7 +76,7 @@ def acknowledged() -> int:
 
 
 def goes_on(count: int = 100, timeout_s: float = 60.0) -> bool:
-    """Probe: whether every producer gets `count` more acknowledgements within `timeout_s` seconds."""
+    """Probe: whether every producer gets `count` more acknowledgements, each in turn within `timeout_s` seconds."""
     try:
         for client in _stage().chaos.clients.values():
             if isinstance(client, ProducerHandle) and client.is_running:
@@ -118,7 +118,7 @@ def run_experiment(chaos: Chaos, experiment: Experiment) -> dict[str, Any]:
         from chaoslib.experiment import run_experiment as run
     except ImportError:
         raise SetupFailed(
-            "Chaos Toolkit's library is not installed: pip install 'kafkaos[chaostoolkit]'"
+            "Chaos Toolkit's library is not installed: pip install 'FOLDER[chaostoolkit]', with kafkaos's own folder"
         ) from None
     try:
         ensure_experiment_is_valid(experiment.given)
