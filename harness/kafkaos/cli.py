@@ -82,10 +82,12 @@ def execute(arguments: Sequence[str]) -> int:
         return 128 + stopped_by[-1]
     except Exception as error:
         # Python's own status would be 1, which says that a guarantee broke.
-        traceback.print_exc()
-        stderr.print(
-            f"kafkaos: a mistake of kafkaos itself ({error!r}): please report the lines above", markup=False
-        )
+        if isinstance(error, OSError) and error.filename is not None:
+            told = f"{error.filename}: {error.strerror}; name another one, or put this one right"
+        else:
+            traceback.print_exc()
+            told = f"a mistake of kafkaos itself ({error!r}): please report the lines above"
+        stderr.print(f"kafkaos: {told}", markup=False)
         return EXIT_UNKNOWN
     finally:
         signal.signal(signal.SIGTERM, previous)

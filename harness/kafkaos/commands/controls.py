@@ -63,7 +63,8 @@ def controls(  # noqa: PLR0917 (typer passes all by keyword)
         print_json(rows)
     else:
         _print(rows, times)
-        stdout().print(f"recordings: {folder}", markup=False)
+        if runs.exists():
+            stdout().print(f"recordings: {folder}", markup=False)
     return EXIT_HELD if all(row["holds"] for row in rows) else EXIT_UNKNOWN
 
 

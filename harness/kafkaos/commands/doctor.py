@@ -166,7 +166,11 @@ def _start_cache(java_home: str | None) -> Finding:
 
     folder = cache_folder() / f"kafka-{VERSION}"
     cached = (folder / "manifest.json").exists()
-    jvm = Jvm(find_java(java_home), kafka_jars(VERSION) if cached else KafkaJars(VERSION, folder, ()))
+    try:
+        java = find_java(java_home)
+    except KafkaosError:  # told already
+        return Finding("start cache", False, "none without a Java", needed=False)
+    jvm = Jvm(java, kafka_jars(VERSION) if cached else KafkaJars(VERSION, folder, ()))
     if not jvm.can_cache:
         return Finding(
             "start cache",

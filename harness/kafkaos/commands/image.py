@@ -13,7 +13,7 @@ from kafkaos.commands.telling import progress, stdout
 from kafkaos.errors import EXIT_HELD
 from kafkaos.spec import DEFAULT_KAFKA_VERSION
 
-app = typer.Typer(help="Images for the Docker backend.", no_args_is_help=True)
+app = typer.Typer(help="Images for the Docker backend.")
 
 
 @app.callback()

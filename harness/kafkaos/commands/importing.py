@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +11,7 @@ import typer
 
 from kafkaos.commands.telling import stdout
 from kafkaos.errors import EXIT_HELD, BrokenRecording, WrongUse
+from kafkaos.reporting.results import check_folder
 from kafkaos.shipped import near
 
 KINDS = ("jepsen", "verifiable")
@@ -36,12 +38,19 @@ def import_history(
     for file in files:
         if not file.is_file():
             raise WrongUse(f"There is no file {file}.")
+    check_folder(out)
     if out.exists() and any(out.iterdir()):
         raise WrongUse(f"{out} is not empty: name a new folder.")
     if isolation not in ("committed", "uncommitted"):
         raise WrongUse(f"There is no isolation level `{isolation}`: say committed or uncommitted.")
+    made = not out.exists()
     out.mkdir(parents=True, exist_ok=True)
-    rows = _jepsen(files, out) if kind == "jepsen" else _verifiable(files, out, group, isolation)
+    try:
+        rows = _jepsen(files, out) if kind == "jepsen" else _verifiable(files, out, group, isolation)
+    except BaseException:
+        if made:  # what is half there would be in the way of the next try
+            shutil.rmtree(out, ignore_errors=True)
+        raise
     stdout().print(
         f"{rows:,} rows in {out}; judge them with: kafkaos check {out}", markup=False, soft_wrap=True
     )

@@ -43,7 +43,10 @@ def list_things(
         print_json(rows)
         return EXIT_HELD
     if kind == "scenarios":
-        rows = [_told(row) for row in rows]
+        # Their names are what one copies into `kafkaos run`: no column of a table is wide enough.
+        for row in rows:
+            stdout().print(_told(row), markup=False, soft_wrap=True)
+        return EXIT_HELD
     table = Table(box=SIMPLE_HEAD)
     for name in rows[0] if rows else ():
         table.add_column(name, overflow="fold")
@@ -158,9 +161,14 @@ def _scenarios() -> Rows:
     ]
 
 
-def _told(scenario: dict[str, Any]) -> dict[str, Any]:
-    """A scenario's line of the table, which has no room for a column that is mostly empty."""
-    brokers, only = scenario.pop("brokers"), scenario.pop("only")
+def _told(scenario: dict[str, Any]) -> str:
+    """A scenario for people: its name, what it verifies, and where."""
+    brokers, only = scenario["brokers"], scenario["only"]
     needs = f"no other: {only}" if only else "" if brokers == 1 else f"any with {brokers} brokers"
-    scenario["clusters"] = [*scenario["clusters"], *([needs] if needs else [])]
-    return scenario
+    where = [
+        scenario["file"],
+        *scenario["rows"],
+        f"on {', '.join(scenario['clusters'])}",
+        *([needs] if needs else []),
+    ]
+    return f"{scenario['name']}\n    {scenario['title']}\n    {'; '.join(where)}"

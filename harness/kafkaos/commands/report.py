@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kafkaos.commands.check import RECORDINGS
 from kafkaos.commands.options import Json
 from kafkaos.commands.telling import print_json, progress
 from kafkaos.errors import EXIT_BROKE, EXIT_HELD, WrongUse
@@ -15,7 +16,7 @@ from kafkaos.errors import EXIT_BROKE, EXIT_HELD, WrongUse
 if TYPE_CHECKING:
     from kafkaos.reporting.page import Session
 
-HELP = """Render a report about one or more runs: Allure 3 where Node is, else one HTML page that opens offline.
+HELP = """Render a report about one or more runs: one HTML page that opens offline, and Allure 3 where Node is.
 
     RUN is the folder that `kafkaos run` or pytest --kafka-out wrote (reports/out/…), or one recording's folder. Of
     several the last is told, the others are its history.
@@ -117,6 +118,8 @@ def _session(path: Path) -> Session:
             f"There is no run at {path}: name a folder below reports/out, or one recording's folder."
         )
     results = [of_run(path, path)] if (path / "recording.json").exists() else read(path)
+    if not results and any((path / name).exists() for name in RECORDINGS):
+        raise WrongUse(f"{path} has a recording and no recording.json: judge it with `kafkaos check {path}`.")
     if not results:
         raise WrongUse(
             f"{path} has no results: name the folder that `kafkaos run` or pytest --kafka-out wrote."

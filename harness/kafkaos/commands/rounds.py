@@ -14,6 +14,7 @@ from kafkaos.commands.scenarios import MAIN_JOB
 from kafkaos.errors import BrokenRecording
 
 STATE_FILE, ROUNDS = "nightly.json", "rounds"
+OF_A_ROUND = ("number", "seed", "folder", "scenarios", "options", "complete")
 
 
 @dataclass
@@ -34,7 +35,7 @@ class State:
             return cls(path, secrets.randbelow(2**31) if seed is None else seed, [])
         try:
             given = json.loads(path.read_text(encoding="utf-8"))
-            rounds = [dict(item) for item in given["rounds"]]
+            rounds = [{key: item[key] for key in OF_A_ROUND} for item in given["rounds"]]
             state = cls(path, int(given["base"]), rounds, [str(name) for name in given["left"]])
         except (ValueError, KeyError, TypeError) as error:
             raise BrokenRecording(f"{path} is broken ({error!r}): delete it to begin anew") from None

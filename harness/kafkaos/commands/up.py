@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -72,8 +73,11 @@ def up(  # noqa: PLR0917 (typer passes all by keyword)
             running.close()
     finally:
         supervisor.close()
+        if logs is None:  # a start that was refused has no logs, and leaves no folder for them
+            with contextlib.suppress(OSError):
+                log_folder.rmdir()
     if logs is None and status != EXIT_UNKNOWN:
-        shutil.rmtree(log_folder)
+        shutil.rmtree(log_folder, ignore_errors=True)
     return status
 
 

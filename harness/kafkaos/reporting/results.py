@@ -181,10 +181,10 @@ def _from_runs(out: Path) -> list[Result]:
 
 def of_run(folder: Path, out: Path) -> Result:
     """What one run's folder tells alone, without its session."""
-    from kafkaos.history.recording import META_FILE
+    from kafkaos.history.recording import META_FILE, read_meta
     from kafkaos.run import verdicts_of
 
-    meta = json.loads((folder / META_FILE).read_text(encoding="utf-8"))
+    meta = read_meta(folder)
     settings = meta.get("settings", {})
     verdicts = verdicts_of(folder)
     return Result(

@@ -48,6 +48,12 @@ def test_all_red_and_green_is_a_success(played: Any, capsys: pytest.CaptureFixtu
     assert {(row["weak"], row["safe"], row["holds"]) for row in rows} == {("fail", "pass", True)}
 
 
+def test_recordings_that_were_not_made_are_not_named(played: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """A control that could not be played has none."""
+    assert played(None, PASS, "acks-1") == EXIT_UNKNOWN
+    assert "recordings:" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("weak", "twin"), [(PASS, PASS), (UNKNOWN, PASS), (FAIL, FAIL), (FAIL, UNKNOWN), (None, PASS)]
 )

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import tempfile
+from pathlib import Path
 
 import pytest
 
+from kafkaos import cli
 from kafkaos.cli import execute
-from kafkaos.errors import EXIT_HELD, EXIT_WRONG_USE
+from kafkaos.commands.scenarios import scenarios
+from kafkaos.errors import EXIT_HELD, EXIT_UNKNOWN, EXIT_WRONG_USE
 
 
 @pytest.mark.parametrize(
@@ -53,6 +57,78 @@ def test_wrong_use_is_one_sentence_with_the_near_match(
     assert captured.err.startswith("kafkaos: ")
     assert captured.err.count("\n") == 1
     assert captured.out == ""
+
+
+def test_a_file_in_the_way_is_no_mistake_of_kafkaos(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the system says of a file that a person named is one sentence, and 2; no traceback."""
+
+    def refused(*_: object, **__: object) -> int:
+        return len((tmp_path / "folder").read_text())
+
+    (tmp_path / "folder").mkdir()
+    monkeypatch.setattr(cli, "app", refused)
+    assert execute(["list", "clusters"]) == EXIT_UNKNOWN
+    assert capsys.readouterr().err.startswith(f"kafkaos: {tmp_path}/folder: Is a directory; name another one")
+
+
+def test_a_command_of_commands_names_what_is_missing(capsys: pytest.CaptureFixture[str]) -> None:
+    """`kafkaos image` alone is a whole sentence, not the beginning of its help."""
+    assert execute(["image"]) == EXIT_WRONG_USE
+    assert capsys.readouterr().err == "kafkaos: Missing command; see `kafkaos image --help`.\n"
+
+
+def test_a_failed_import_leaves_nothing_behind(tmp_path: Path) -> None:
+    """The folder that it made would be in the way of the next try; one that was there before stays."""
+    (tmp_path / "a.txt").write_text("nothing that a verifiable client prints\n")
+    (tmp_path / "mine").mkdir()
+    for out in ("new", "mine"):
+        assert (
+            execute(["import", "verifiable", str(tmp_path / "a.txt"), "--out", str(tmp_path / out)])
+            == EXIT_UNKNOWN
+        )
+    assert [(tmp_path / out).exists() for out in ("new", "mine")] == [False, True]
+
+
+@pytest.mark.parametrize("meta", ["{", "[]"])
+def test_a_report_of_a_broken_run_is_told(
+    meta: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """recording.json that is no object: the file and the next step."""
+    (tmp_path / "recording.json").write_text(meta)
+    assert execute(["report", str(tmp_path), "--html"]) == EXIT_UNKNOWN
+    assert "recording.json is not" in capsys.readouterr().err
+
+
+def test_a_recording_of_ones_own_has_no_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is told what can be done with it."""
+    (tmp_path / "recording.jsonl").touch()
+    assert execute(["report", str(tmp_path), "--html"]) == EXIT_WRONG_USE
+    assert f"judge it with `kafkaos check {tmp_path}`" in capsys.readouterr().err
+
+
+def test_a_refused_start_leaves_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder for logs goes where there are none."""
+    monkeypatch.setenv("KAFKAOS_STATE", str(tmp_path / "state"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    assert execute(["up", "single", "--java-home", "/nope", "--", "true"]) == EXIT_UNKNOWN
+    assert list(tmp_path.glob("kafkaos-up-*")) == []
+
+
+def test_a_java_that_is_not_there_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """In one line of the doctor's table, and so once among the reasons."""
+    assert execute(["doctor", "--json", "--java-home", "/nope"]) == EXIT_UNKNOWN
+    told = json.loads(capsys.readouterr().out)
+    assert [finding["name"] for finding in told["findings"]].count("java") == 1
+    assert told["backends"][0]["reason"].count("no Java at") == 1
+
+
+def test_the_list_of_scenarios_has_their_whole_names(capsys: pytest.CaptureFixture[str]) -> None:
+    """As `kafkaos run` takes them, each on a line of its own."""
+    assert execute(["list", "scenarios"]) == EXIT_HELD
+    lines = capsys.readouterr().out.splitlines()
+    assert {scenario.name for scenario in scenarios()} <= set(lines)
 
 
 def test_no_argument_shows_the_help_and_is_wrong_use(capsys: pytest.CaptureFixture[str]) -> None:

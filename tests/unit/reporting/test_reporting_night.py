@@ -96,9 +96,10 @@ def test_the_main_job_opens_each_night_and_takes_turns_with_a_rotation_of_the_ot
 
 def test_a_broken_state_is_told(tmp_path: Path) -> None:
     """One sentence with the file and the next step, never a new row of seeds in silence."""
-    (tmp_path / "nightly.json").write_text('{"base": 1')
-    with pytest.raises(BrokenRecording, match=r"nightly\.json is broken .* delete it"):
-        State.load(tmp_path, None)
+    for text in ('{"base": 1', '{"base": 1, "left": [], "rounds": [{}]}'):
+        (tmp_path / "nightly.json").write_text(text)
+        with pytest.raises(BrokenRecording, match=r"nightly\.json is broken .* delete it"):
+            State.load(tmp_path, None)
 
 
 def test_a_failure_is_not_undone_by_the_round_after_it(tmp_path: Path) -> None:
