@@ -13,6 +13,7 @@ import typer
 from kafkaos.commands.options import JavaHome, Json
 from kafkaos.commands.telling import print_json, progress, stdout
 from kafkaos.errors import EXIT_HELD, EXIT_UNKNOWN, KafkaosError, WrongUse
+from kafkaos.reporting.results import check_folder
 from kafkaos.shipped import near
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def controls(  # noqa: PLR0917 (typer passes all by keyword)
     chosen = _choose(name or [])
     seed = secrets.randbelow(2**31) if seed is None else seed
     folder = (out or Path("reports/out") / f"{datetime.datetime.now():%Y%m%d-%H%M%S}-controls").absolute()
+    check_folder(folder)
     runs = folder / "runs"
     if runs.exists():  # a recording is never gone on with
         raise WrongUse(

@@ -44,9 +44,11 @@ def report(  # noqa: PLR0917 (typer passes all by keyword)
     ] = False,
     json: Json = False,
 ) -> int:
-    from kafkaos.reporting.results import BAD
+    from kafkaos.reporting.results import BAD, check_folder
 
     target = (out or run[-1] / REPORT_FOLDER).absolute()
+    if out is not None:
+        check_folder(target)
     with progress() as tell:
         written = write(run, target, history=history, html=html, single_file=single_file, tell=tell)
     broken = [result for result in _session(run[-1]).results if result.outcome in BAD]

@@ -19,6 +19,7 @@ import typer
 from kafkaos.commands.options import Image, JavaHome, OwnBackend, check_own_backend
 from kafkaos.commands.telling import progress, stderr
 from kafkaos.errors import EXIT_UNKNOWN, WrongUse
+from kafkaos.reporting.results import check_folder
 
 if TYPE_CHECKING:
     from kafkaos.backends.process import ProcessCluster
@@ -53,6 +54,8 @@ def up(  # noqa: PLR0917 (typer passes all by keyword)
         _check_command(command)
     setup = Setup(check_own_backend(backend, "up"), java_home=java_home, image=image)
     spec = load_spec(cluster)
+    if logs is not None:
+        check_folder(logs)
     log_folder = logs.absolute() if logs else Path(tempfile.mkdtemp(prefix=f"kafkaos-up-{spec.name}-"))
     supervisor = Supervisor()
     try:
