@@ -107,11 +107,10 @@ def heal_leftovers(folder: Path) -> tuple[list[str], list[str]]:
     for path in sorted(folder.rglob(JOURNAL_FILE)):
         try:
             _heal(path, told, failed)
-        except (
-            KafkaosError,
-            OSError,
-        ) as error:  # one broken journal must not leave the next one's node paused
+        except KafkaosError as error:
             failed.append(str(error))
+        except Exception as error:  # one broken journal must not leave the next one's node paused
+            failed.append(f"{path} cannot be followed ({error!r}): end what it names by hand, then remove it")
     return told, failed
 
 

@@ -123,9 +123,10 @@ def test_a_broken_journal_does_not_stop_the_healing_of_others(
 ) -> None:
     """Before and after a healthy one, and an undo that fails before another: all else is undone, these are told."""
     _pause(sleeper.pid)
-    for name in ("run-0", "run-2"):
+    whole = '{"undo": 1, "kind": "start-node", "facts": {}}'
+    for name, text in (("run-0", '{"undo": 1}\n'), ("run-2", f'{{"harness": {{"pid": 1}}}}\n{whole}\n')):
         (left.parent / name).mkdir()
-        (left.parent / name / "heal.jsonl").write_text('{"undo": 1}\n')
+        (left.parent / name / "heal.jsonl").write_text(text)
     _leave(left, "resume-node", name="broker-1", node=1, **identity(sleeper.pid))
     _leave(left, "start-node", node=2)  # it names nobody, and is the newer one: undone first
     told, failed = heal_leftovers(left.parent)
