@@ -162,13 +162,13 @@ def _scenarios() -> Rows:
 
 
 def _told(scenario: dict[str, Any]) -> str:
-    """A scenario for people: its name, what it verifies, and where."""
+    """A scenario for people: its name and its rows, what it verifies, and where."""
     brokers, only = scenario["brokers"], scenario["only"]
     needs = f"no other: {only}" if only else "" if brokers == 1 else f"any with {brokers} brokers"
     where = [
         scenario["file"],
-        *scenario["rows"],
         f"on {', '.join(scenario['clusters'])}",
         *([needs] if needs else []),
     ]
-    return f"{scenario['name']}\n    {scenario['title']}\n    {'; '.join(where)}"
+    rows = f"  [{', '.join(scenario['rows'])}]" if scenario["rows"] else ""
+    return f"{scenario['name']}{rows}\n    {scenario['title']}\n    {'; '.join(where)}"

@@ -128,10 +128,13 @@ def test_a_java_that_is_not_there_is_told_once(capsys: pytest.CaptureFixture[str
 
 
 def test_the_list_of_scenarios_has_their_whole_names(capsys: pytest.CaptureFixture[str]) -> None:
-    """As `kafkaos run` takes them, each on a line of its own."""
+    """As `kafkaos run` takes them, each with its rows on a line of its own."""
     assert execute(["list", "scenarios"]) == EXIT_HELD
     lines = capsys.readouterr().out.splitlines()
-    assert {scenario.name for scenario in scenarios()} <= set(lines)
+    assert {
+        f"{scenario.name}  [{', '.join(scenario.rows)}]" if scenario.rows else scenario.name
+        for scenario in scenarios()
+    } <= set(lines)
 
 
 def test_no_argument_shows_the_help_and_is_wrong_use(capsys: pytest.CaptureFixture[str]) -> None:
