@@ -318,7 +318,7 @@ def test_an_external_cluster_that_does_not_answer_is_one_sentence(
         read_client_config(broken)
 
 
-HEAL = ("heal", "nowhere")
+HEAL = ("heal",)
 NEXT_START = ("up", "--backend", "docker", "single", "--", "true")
 
 
