@@ -18,9 +18,10 @@ from kafkaos.apps.clock import Clock
 from kafkaos.apps.output import Output, last_lines
 from kafkaos.apps.rows import Incarnation
 from kafkaos.apps.truth import Truth
+from kafkaos.backends.processes import KILL_DEADLINE_S
 from kafkaos.errors import SetupFailed, WaitExpired, WrongUse
 from kafkaos.history.recorder import Isolation
-from kafkaos.traffic.child import KILL_DEADLINE_S, Child, Seen, Surroundings
+from kafkaos.traffic.child import Child, Seen, Surroundings
 
 READY_DEADLINE_S = 60.0
 STOP_GRACE_S = 20.0

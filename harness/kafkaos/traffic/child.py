@@ -14,9 +14,6 @@ from typing import ClassVar, Protocol
 
 from kafkaos.errors import WaitExpired, WrongUse
 
-KILL_DEADLINE_S = 60.0
-"""A killed process ends at once, unless the machine stands still."""
-
 
 class Process(Protocol):
     """A child process as its spawner hands it out."""

@@ -15,8 +15,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar, Generic, TypeVar
 
+from kafkaos.backends.processes import KILL_DEADLINE_S
 from kafkaos.errors import SetupFailed, WaitExpired, WrongUse
-from kafkaos.traffic.child import KILL_DEADLINE_S, Child, Seen, Surroundings
+from kafkaos.traffic.child import Child, Seen, Surroundings
 from kafkaos.traffic.process import EXIT_FATAL
 from kafkaos.traffic.settings import ClientSettings
 from kafkaos.traffic.status import Control, Counters, State, StatusPage, Word
