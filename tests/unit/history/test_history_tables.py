@@ -14,6 +14,7 @@ from kafkaos.checks import GUARANTEES, judge_file, no_acknowledged_loss
 from kafkaos.errors import BrokenRecording
 from kafkaos.history import load, parts
 from kafkaos.history.rows import Op
+from kafkaos.history.sound import refuse_contradictions
 
 DOCS = Path(__file__).parents[3] / "docs" / "recording.md"
 ROW: dict[str, Any] = {
@@ -239,5 +240,7 @@ def test_a_large_table_is_refused_for_the_same(tmp_path: Path, monkeypatch: pyte
     rows.write_parquet(tmp_path / "large.parquet")
     with pytest.raises(BrokenRecording, match="row 0 of p a send that was completed"):
         judge_file(tmp_path / "large.parquet", [no_acknowledged_loss])
+    with pytest.raises(BrokenRecording, match="row 0 of p a send that was completed"):  # as a part may come
+        refuse_contradictions(rows.reverse(), numbered=True, source="part")
     rows.write_parquet(tmp_path / "ours.parquet", metadata={"kafkaos.run": "ours"})
     judge_file(tmp_path / "ours.parquet", [no_acknowledged_loss])
