@@ -20,8 +20,10 @@ with warnings.catch_warnings():
     # kafka-python reads its schemas by a call that Python 3.11 deprecates: not for our users to see.
     warnings.simplefilter("ignore", DeprecationWarning)
     import kafka.protocol.admin
+    import kafka.protocol.consumer
     import kafka.protocol.metadata
     from kafka.protocol.parser import KafkaProtocol
+    from kafka.record.memory_records import MemoryRecords
 
 
 NO_TOPIC_ID = uuid.UUID(int=0)
@@ -175,3 +177,39 @@ def find_coordinator(
     )
     found = ask(address, request, timeout_s=timeout_s, tls=tls).coordinators[0]
     return None if found.error_code else int(found.node_id)
+
+
+def create_topic(
+    address: str, name: str, *, replicas: int, timeout_s: float, tls: ssl.SSLContext | None
+) -> int:
+    """Make a topic of one partition; the broker's error code."""
+    kind = kafka.protocol.admin.CreateTopicsRequest
+    wanted = kind.CreatableTopic(
+        name=name, num_partitions=1, replication_factor=replicas, assignments=[], configs=[], version=5
+    )
+    request = kind(version=5, topics=[wanted], timeout_ms=int(timeout_s * 1000), validate_only=False)
+    return int(ask(address, request, timeout_s=timeout_s, tls=tls).topics[0].error_code)
+
+
+def first_values(
+    address: str, topic: str, *, timeout_s: float, tls: ssl.SSLContext | None
+) -> list[bytes | None]:
+    """The values at the beginning of partition 0, as a consumer is given them; none where that broker does not lead."""
+    kind = kafka.protocol.consumer.FetchRequest
+    limits: dict[str, int] = {
+        "log_start_offset": -1,
+        "partition_max_bytes": 1 << 20,
+        "current_leader_epoch": -1,
+    }
+    place = kind.FetchTopic.FetchPartition(partition=0, fetch_offset=0, version=11, **limits)
+    request = kind(
+        version=11, replica_id=-1, max_wait_ms=100, min_bytes=1, max_bytes=1 << 20, isolation_level=0,
+        session_id=0, session_epoch=-1, forgotten_topics_data=[], rack_id="",
+        topics=[kind.FetchTopic(topic=topic, partitions=[place], version=11)],
+    )  # fmt: skip
+    found = ask(address, request, timeout_s=timeout_s, tls=tls).responses[0].partitions[0]
+    batches = MemoryRecords(bytes(found.records or b""))
+    values = []
+    while batches.has_next():
+        values += [record.value for record in batches.next_batch()]
+    return values

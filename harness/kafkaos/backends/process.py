@@ -228,7 +228,8 @@ class ProcessCluster(Users, Administration):
             self._users[OWN_CLIENT] = password
         round_trip(
             self._own_config(),
-            addresses=[self.direct_address(node.id) for node in self.brokers],
+            addresses={node.id: self.direct_address(node.id) for node in self.brokers},
+            tls=self._observer_tls,
             timeout_s=START_DEADLINE_S,
             still_possible=self._check_alive,
         )

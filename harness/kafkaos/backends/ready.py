@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
+import ssl
 import time
 import uuid
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
+from confluent_kafka import KafkaError, KafkaException, Producer
 
+from kafkaos.backends.ask import create_topic, find_coordinator, first_values
 from kafkaos.errors import SetupFailed, WaitExpired
 
 POLL_INTERVAL_S = 0.02
 READY_TOPIC = "kafkaos-ready"
+AT_ONCE: Final[dict[str, Any]] = {
+    "log_level": 0,
+    "acks": "all",
+    "linger.ms": 0,
+    "reconnect.backoff.ms": 10,
+    "reconnect.backoff.max.ms": 50,
+    "retry.backoff.ms": 10,
+    "topic.metadata.refresh.fast.interval.ms": 10,
+}
 
 
 def wait_until(
@@ -31,14 +42,17 @@ def wait_until(
 def round_trip(
     config: dict[str, str],
     *,
-    addresses: Sequence[str],
+    addresses: Mapping[int, str],
+    tls: ssl.SSLContext | None,
     timeout_s: float,
     still_possible: Callable[[], None] = lambda: None,
 ) -> None:
     """Every broker registered, and a record acknowledged by all replicas and read.
 
-    `addresses` are where the brokers really listen: a link does so before its broker does.
-    `still_possible` is called while waiting, and raises when it is in vain. SetupFailed at the deadline.
+    `addresses` are where the brokers really listen, by their ids: a link does so before its broker does. The record is
+    a client's, written where clients write; what else is asked goes straight to a broker, since each further client
+    is several TLS handshakes with JVMs that are still cold. `still_possible` is called while waiting, and raises when
+    it is in vain. SetupFailed at the deadline.
     """
     deadline = time.monotonic() + timeout_s
 
@@ -49,68 +63,60 @@ def round_trip(
                 f"the brokers at {config['bootstrap.servers']} were not ready within {timeout_s:g} s: see their logs"
             )
 
-    for address in addresses:
-        while not _listens(address):
+    def soon(condition: Callable[[], bool]) -> None:
+        while True:
+            # A broker may listen a moment before it answers.
+            with contextlib.suppress(OSError):
+                if condition():
+                    return
             check()
             time.sleep(POLL_INTERVAL_S)
-    client: dict[str, Any] = {
-        **config,
-        "log_level": 0,
-        "reconnect.backoff.ms": 10,
-        "reconnect.backoff.max.ms": 50,
-    }
-    admin = AdminClient(client)
-    while True:
-        check()
-        try:
-            if len(admin.list_topics(timeout=1).brokers) == len(addresses):
-                break
-        except KafkaException:
-            pass
-        time.sleep(POLL_INTERVAL_S)
-    topic = NewTopic(READY_TOPIC, num_partitions=1, replication_factor=len(addresses))
-    while True:
-        check()
-        try:
-            admin.create_topics([topic])[READY_TOPIC].result(timeout_s)
-            break
-        except KafkaException as error:
-            if error.args[0].name() == "TOPIC_ALREADY_EXISTS":
-                break
-            time.sleep(POLL_INTERVAL_S)
-    _produce_and_read(client, check)
+
+    for address in addresses.values():
+        soon(lambda address=address: _listens(address))  # type: ignore[misc]
+    producer = Producer({**config, **AT_ONCE})
+    soon(lambda: _registered(producer) == len(addresses))
+    soon(lambda: _created(addresses.values(), timeout_s, tls))
+    token = _acknowledged(producer, check)
+    leader = producer.list_topics(READY_TOPIC, timeout=timeout_s).topics[READY_TOPIC].partitions[0].leader
+    soon(lambda: token in _values(addresses[leader], timeout_s, tls))
+    # The groups' own topic is made on the first question for a coordinator; it need not be waited for.
+    with contextlib.suppress(OSError):
+        find_coordinator(addresses[leader], READY_TOPIC, "group", timeout_s=timeout_s, tls=tls)
 
 
-def _produce_and_read(client: dict[str, Any], check: Callable[[], None]) -> None:
-    token = uuid.uuid4().bytes
-    acknowledged: list[bool] = []
-    producer = Producer(
-        {
-            **client,
-            "acks": "all",
-            "linger.ms": 0,
-            "retry.backoff.ms": 10,
-            "topic.metadata.refresh.fast.interval.ms": 10,
-        }
+def _registered(producer: Producer) -> int:
+    try:
+        return len(producer.list_topics(timeout=1).brokers)
+    except KafkaException:
+        return 0
+
+
+def _created(addresses: Iterable[str], timeout_s: float, tls: ssl.SSLContext | None) -> bool:
+    """Whether the topic is there; of the old Kafka only the controller makes topics."""
+    everywhere = list(addresses)
+    answers = (
+        create_topic(address, READY_TOPIC, replicas=len(everywhere), timeout_s=timeout_s, tls=tls)
+        for address in everywhere
     )
-    producer.produce(READY_TOPIC, token, on_delivery=lambda error, _: acknowledged.append(error is None))
-    while not acknowledged:
+    return any(code in (KafkaError.NO_ERROR, KafkaError.TOPIC_ALREADY_EXISTS) for code in answers)
+
+
+def _acknowledged(producer: Producer, check: Callable[[], None]) -> bytes:
+    """The value of a record that all replicas have."""
+    token = uuid.uuid4().bytes
+    outcomes: list[bool] = []
+    producer.produce(READY_TOPIC, token, on_delivery=lambda error, _: outcomes.append(error is None))
+    while not outcomes:
         producer.poll(POLL_INTERVAL_S)
         check()
-    if not acknowledged[0]:
+    if not outcomes[0]:
         raise SetupFailed("the brokers took the connection but acknowledged no record: see their logs")
-    consumer = Consumer(
-        {**client, "group.id": "kafkaos-ready", "enable.auto.commit": False, "fetch.wait.max.ms": 10}
-    )
-    try:
-        consumer.assign([TopicPartition(READY_TOPIC, 0, OFFSET_BEGINNING)])
-        while True:
-            message = consumer.poll(POLL_INTERVAL_S)
-            if message is not None and message.error() is None and message.value() == token:
-                return
-            check()
-    finally:
-        consumer.close()
+    return token
+
+
+def _values(address: str, timeout_s: float, tls: ssl.SSLContext | None) -> list[bytes | None]:
+    return first_values(address, READY_TOPIC, timeout_s=timeout_s, tls=tls)
 
 
 def _listens(address: str) -> bool:
