@@ -1,4 +1,4 @@
-"""Live clusters for the conformance suites: of processes, or of `--kafka-backend docker`."""
+"""Live clusters for the conformance suites, one at a time: of processes, or of `--kafka-backend docker`."""
 
 from __future__ import annotations
 
@@ -27,19 +27,23 @@ def supervisor() -> Iterator[Supervisor]:
 def started(
     supervisor: Supervisor, tmp_path_factory: pytest.TempPathFactory, kafkaos_session: Session
 ) -> Iterator[StartCluster]:
-    """A cluster by name, the same for all tests of a file.
+    """A cluster by name, the same until another one is asked for: one of three that idles takes a sixth of a core.
 
     Not of the folder: pytest has packages only where there is an __init__.py, and seventeen JVMs would idle to the end.
     """
     setup = Setup(kafkaos_session.backend, java_home=kafkaos_session.java_home, image=kafkaos_session.image)
-    clusters: dict[str, ProcessCluster] = {}
+    running: dict[str, ProcessCluster] = {}
 
     def start(name: str) -> ProcessCluster:
-        if name not in clusters:
+        if name not in running:
+            end()
             folder = tmp_path_factory.mktemp(Path(name).stem)
-            clusters[name] = start_own(load_spec(name), setup=setup, supervisor=supervisor, log_folder=folder)
-        return clusters[name]
+            running[name] = start_own(load_spec(name), setup=setup, supervisor=supervisor, log_folder=folder)
+        return running[name]
+
+    def end() -> None:
+        while running:
+            running.popitem()[1].close()
 
     yield start
-    for cluster in clusters.values():
-        cluster.close()
+    end()

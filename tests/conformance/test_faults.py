@@ -176,6 +176,11 @@ CASES = [
     Case(PauseClient(CLIENT), ("pause",)),
 ]
 
+# Of the module, so that pytest keeps all tests of a case together, and with that those of a cluster.
+BY_CLUSTER = pytest.mark.parametrize(
+    "case", sorted(CASES, key=lambda case: case.cluster), ids=str, scope="module"
+)
+
 
 @pytest.fixture(scope="module")
 def with_topics() -> set[str]:
@@ -228,7 +233,7 @@ def test_every_registered_fault_is_in_this_suite() -> None:
     assert all(case.muted for case in CASES)
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+@BY_CLUSTER
 def test_a_fault_bites_proves_it_and_heals(case: Case, make_world: Callable[[str], World]) -> None:
     """Injected, it has evidence before its deadline; healed, everything runs again and nothing is pending."""
     world = _world_of(case, make_world)
@@ -244,7 +249,7 @@ def test_a_fault_bites_proves_it_and_heals(case: Case, make_world: Callable[[str
     assert running >= set(case.clients) - {case.fenced}
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+@BY_CLUSTER
 def test_a_muted_fault_has_no_evidence(
     case: Case, make_world: Callable[[str], World], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -266,7 +271,7 @@ def test_a_muted_fault_has_no_evidence(
     case.fault.heal(world, injection)
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+@BY_CLUSTER
 def test_a_fault_is_the_same_after_json(case: Case) -> None:
     """A fault written to JSON and read again is the same value."""
     assert from_json(to_json(case.fault)) == case.fault
