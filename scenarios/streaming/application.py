@@ -10,6 +10,10 @@ from streaming.settings import Settings
 
 POLL_S = 0.1
 TRANSACTION_MS = 60_000
+IDLE_MS = 5_000
+"""Connections unused for so long are closed. When the group's coordinator left the cluster, librdkafka's call that adds
+the offsets to a transaction heeds no time-out, and looks for the new one only when some connection comes or goes (its
+issues 5511 and 5456): without this the application stands still for as long as the brokers keep idle connections."""
 
 
 def application(settings: Settings) -> Application:
@@ -21,6 +25,7 @@ def application(settings: Settings) -> Application:
         producer = {
             "transactional.id": f"{settings.group}-{settings.instance}",
             "transaction.timeout.ms": TRANSACTION_MS,
+            "connections.max.idle.ms": IDLE_MS,
         }
     return Application(
         broker_address=ConnectionConfig.from_librdkafka_dict(settings.client),
