@@ -77,6 +77,9 @@ def _write_write(recording: Recording) -> pl.DataFrame:
     """From each record of a transaction to the next one of its partition that is of a transaction too."""
     sent = written(recording).filter(pl.col("fate") != "aborted").drop("place", "partition", "offset", "key")
     log = views.log(recording).drop_nulls("value").select("here", "place", "partition", "offset")
+    # A value may be sent again after an abort: where a send was acknowledged, the record is that send's.
+    acked = views.sends(recording).filter(pl.col("outcome") == "ok")
+    log = log.join(acked.select("here", "place", "offset"), on=["here", "place", "offset"], how="anti")
     placed = sent.join(log, on="here")
     known = written(recording).filter(pl.col("fate") != "aborted").drop_nulls(["place", "offset"])
     columns = ["txn", "topic", "partition", "place", "offset", "value", "invoked_ns"]

@@ -10,6 +10,7 @@ from kafkaos.checks import views
 from kafkaos.history import Recording
 
 OWNER = ["client", "incarnation", "transaction"]
+_ROW = ["client", "incarnation", "row"]
 FATES = {"ok": "committed", "fail": "aborted", "info": "undecided"}
 
 
@@ -64,9 +65,25 @@ def seen_by_committed(recording: Recording, *, uncommitted_too: bool = False) ->
     committed = pl.col("isolation") == "committed"
     reads = views.reads(recording)
     parts = [reads if uncommitted_too else reads.filter(committed), views.finals(recording).filter(committed)]
-    columns = ["client", "topic", "partition", "place", "offset", "value", "here", "invoked_ns"]
+    columns = ["client", "topic", "partition", "place", "offset", "value", "spot", "here", "invoked_ns"]
     table = pl.concat(part.filter(~pl.col("corrupt")).select(columns) for part in parts)
     return table.drop_nulls("value").rename({"invoked_ns": "seen_ns"})
+
+
+def shown(recording: Recording, records: pl.DataFrame, seen: pl.DataFrame) -> pl.DataFrame:
+    """The rows of `seen` that show one of `records`, which has `sender`, its transaction and when it was sent.
+
+    An application sends a value again where its transaction was aborted, or taken over by a successor: what another
+    send may have brought there as well shows one of these only at the offset that it was acknowledged at.
+    """
+    sent = records.select("here", "spot", "transaction", "invoked_ns", sender="client")
+    aborted = transactions(recording).filter(pl.col("fate") == "aborted").select(OWNER)
+    others = views.sends(recording).filter(pl.col("outcome") != "fail").join(aborted, on=OWNER, how="anti")
+    others = others.join(records.select(_ROW), on=_ROW, how="anti")
+    alone = sent.join(others.select("here"), on="here", how="anti").drop("spot")
+    again = sent.join(others.select("here"), on="here", how="semi").drop_nulls("spot")
+    found = [seen.join(alone, on="here"), seen.join(again, on=["here", "spot"])]
+    return pl.concat(found, how="diagonal")
 
 
 def named(row: dict[str, Any], client: str = "client") -> str:
