@@ -197,6 +197,31 @@ def test_compaction_may_take_a_record_whose_key_came_again(history: History) -> 
     assert history.judge(NoAcknowledgedLoss(compacted=("orders",))).status is Status.PASS
 
 
+def test_compaction_goes_by_the_keys_of_the_sends(history: History) -> None:
+    """A final reader need not tell keys; where nobody tells one, nobody knows whether it came again."""
+    history.sent([0, 2], key=7)
+    history.sent([1, 3], key=8)
+    history.final([2, 3])
+    guarantee = NoAcknowledgedLoss(compacted=("orders",))
+    assert history.judge(guarantee).status is Status.PASS
+    for row in history.rows:
+        row.pop("key", None)
+    verdict = history.judge(guarantee)
+    assert (verdict.status, "no row tells its key" in verdict.witnesses[0].sentence) == (Status.UNKNOWN, True)
+    assert history.judge(no_acknowledged_loss).status is Status.FAIL
+
+
+@pytest.mark.parametrize(("begun", "status"), [(1, Status.PASS), (0, Status.FAIL)])
+def test_retention_may_go_on_between_the_readings_of_both_isolations(
+    history: History, begun: int, status: Status
+) -> None:
+    """What was gone when committed records were read was not hidden from their reader."""
+    history.sent([0, 1])
+    history.final([0, 1])
+    history.final([1], start=begun, isolation="committed")
+    assert history.judge(no_acknowledged_loss).status is status
+
+
 @pytest.mark.parametrize(
     ("end", "status"), [("ok", Status.FAIL), ("fail", Status.PASS), ("info", Status.PASS)]
 )
