@@ -37,7 +37,7 @@ class KeyOrder(ByPartition):
     def look(self, recording: Recording) -> Seen:
         sent = views.acknowledged(recording).drop_nulls("key")
         reads = views.reads(recording).filter(~pl.col("corrupt")).drop_nulls("value")
-        lines = _first_deliveries(sent, reads)
+        lines = _first_deliveries(sent, _without_unpromised(recording, reads))
         keys = number(lines, "topic", "key").n_unique()
         fallen = (
             lines.with_columns(line=number(lines, *_LINE), reading=number(lines, *_READER))
@@ -82,6 +82,15 @@ class KeyOrder(ByPartition):
             counts,
             seen.witnesses("fallen"),
         )
+
+
+def _without_unpromised(recording: Recording, reads: pl.DataFrame) -> pl.DataFrame:
+    """A reader of uncommitted records is given aborted ones too: the same value sent again is another record."""
+    if (sent := views.sends(recording))["transaction"].null_count() == sent.height:
+        return reads
+    promised = views.acknowledged(recording).select("here", "spot")
+    acked = sent.filter(pl.col("outcome") == "ok").select("here", "spot").drop_nulls()
+    return reads.join(acked.join(promised, on=["here", "spot"], how="anti"), on=["here", "spot"], how="anti")
 
 
 def _first_deliveries(sent: pl.DataFrame, reads: pl.DataFrame) -> pl.DataFrame:

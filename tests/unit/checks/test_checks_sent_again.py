@@ -7,7 +7,15 @@ from typing import Any
 import polars as pl
 import pytest
 
-from kafkaos.checks import Guarantee, Status, fencing, no_aborted_read, no_dirty_cycle
+from kafkaos.checks import (
+    Guarantee,
+    Status,
+    fencing,
+    key_order,
+    no_aborted_read,
+    no_dirty_cycle,
+    offsets_agree,
+)
 from kafkaos.history import Recording
 from kafkaos.history.columns import conform
 
@@ -85,3 +93,43 @@ def test_an_aborted_place_makes_no_circle_of_who_sent_again() -> None:
     story.transaction("producer", 1, 4, 7, "ok")
     story.final("uncommitted", (0, 7), (2, 8), (4, 7))
     assert story.judge(no_dirty_cycle) is Status.PASS
+
+
+def test_a_committed_reading_shows_the_second_of_two_places() -> None:
+    """Nobody read uncommitted at the end, so the aborted record is not there, and did not move."""
+    story = Story()
+    story.transaction("producer", 0, 0, 7, "fail")
+    story.transaction("producer", 1, 2, 7, "ok")
+    story.final("committed", (2, 7))
+    assert story.judge(offsets_agree) is Status.PASS
+    story.transaction("producer", 2, 4, 8, "ok")
+    story.final("committed", (6, 8))
+    assert story.judge(offsets_agree) is Status.FAIL
+
+
+@pytest.mark.parametrize(("start", "status"), [(1, Status.PASS), (0, Status.FAIL)])
+def test_retention_may_take_the_first_of_two_places(start: int, status: Status) -> None:
+    """Below the log's start nothing lies elsewhere; above it the first acknowledgement was wrong."""
+    story = Story()
+    story.add("send", "producer", 0, 7)
+    story.add("send", "producer", 5, 7)
+    story.add("log_start", "final", start)
+    story.final("uncommitted", (5, 7))
+    assert story.judge(offsets_agree) is status
+
+
+def test_an_aborted_delivery_has_no_place_in_the_order_of_a_key() -> None:
+    """A reader of uncommitted records was given the first, aborted record before another's, the second one behind."""
+    story = Story()
+    story.transaction("producer", 0, 0, 7, "fail")
+    story.add("send", "another", 2, 8)
+    story.transaction("producer", 1, 3, 7, "ok")
+    for row in story.rows:
+        row["key"] = 1 if row["op"] == "send" else None
+    for offset, value in ((0, 7), (2, 8), (3, 7)):
+        story.add("read", "reader", offset, value, isolation="uncommitted")
+    assert story.judge(key_order) is Status.PASS
+    del story.rows[-2:]
+    story.add("read", "reader", 3, 7)
+    story.add("read", "reader", 2, 8)
+    assert story.judge(key_order) is Status.FAIL
