@@ -11,6 +11,7 @@ from kafkaos.checks import views
 from kafkaos.checks.guarantee import broke, held, not_applicable, unknown
 from kafkaos.checks.seen import ByPartition, Seen
 from kafkaos.checks.story import at, first_rows, witness
+from kafkaos.checks.transactions import surely_committed
 from kafkaos.checks.verdict import Verdict, plural
 from kafkaos.checks.work import confirmed_commits, first_positions, worked
 from kafkaos.history import Recording
@@ -75,7 +76,7 @@ class AtLeastOnce(ByPartition):
 def _placed(recording: Recording, acked: pl.DataFrame) -> pl.DataFrame:
     """Acknowledged records that lie in the log, at the place and offset where they do."""
     log = (
-        views.log(recording)
+        surely_committed(recording, views.log(recording))
         .select("here", "value", "place", "partition", "offset", "spot")
         .drop_nulls("value")
     )

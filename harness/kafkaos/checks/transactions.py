@@ -86,6 +86,19 @@ def shown(recording: Recording, records: pl.DataFrame, seen: pl.DataFrame) -> pl
     return pl.concat(found, how="diagonal")
 
 
+def surely_committed(recording: Recording, table: pl.DataFrame) -> pl.DataFrame:
+    """The rows of `table` but those of records that may be aborted ones, also where their values were sent again."""
+    known = transactions(recording)
+    if known.is_empty():
+        return table
+    left = known.filter(pl.col("fate") != "committed").select(OWNER)
+    doubtful = views.sends(recording).filter(pl.col("outcome") != "fail").join(left, on=OWNER).select("here")
+    certain = views.acknowledged(recording).select("here", "spot").drop_nulls()
+    may_be = table.select("here", "spot").join(doubtful, on="here", how="semi")
+    may_be = may_be.join(certain, on=["here", "spot"], how="anti")
+    return table.join(may_be, on=["here", "spot"], how="anti", maintain_order="left")
+
+
 def named(row: dict[str, Any], client: str = "client") -> str:
     """`transaction 7 of orders-service`."""
     return f"transaction {row['transaction']} of {row[client]}"
