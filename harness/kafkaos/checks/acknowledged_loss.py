@@ -41,12 +41,11 @@ class NoAcknowledgedLoss(ByPartition):
         acked = views.acknowledged(recording)
         extents = views.extents(recording)
         missing = _missing(acked, views.log(recording))
-        missing = self._without_compacted(missing, views.log(recording))
-        missing = classify(missing, extents, views.nameless(recording))
-        hidden = _hidden(acked, views.log(recording), views.committed_log(recording))
-        hidden = self._without_compacted(hidden, views.log(recording))
+        missing = self._without_compacted(recording, missing)
+        missing = self._keyless(classify(missing, extents, views.nameless(recording)))
+        hidden = self._without_compacted(recording, _hidden(recording, acked))
         lost = pl.concat([missing.filter(pl.col("fate") == "lost"), hidden], how="diagonal")
-        unseen = missing.filter(pl.col("fate") == "unseen")
+        unseen = missing.filter(pl.col("fate").is_in(["unseen", "keyless"]))
         return Seen(
             counts={
                 "sent": views.sends(recording).height,
@@ -84,7 +83,7 @@ class NoAcknowledgedLoss(ByPartition):
             return unknown(
                 self,
                 f"{plural(unseen, 'acknowledged record')} of {acked:,} may be in the log: "
-                "the final reader did not get there, or did not know what it found.",
+                "the final reader did not get there, or did not know what it found, or compaction took it.",
                 counts,
                 seen.witnesses("unseen"),
             )
@@ -102,9 +101,19 @@ class NoAcknowledgedLoss(ByPartition):
         exempt = f", {gone:,} of them as older than the log's start" if gone else ""
         return held(self, f"All {plural(acked, 'acknowledged record')} are accounted for{exempt}.", counts)
 
-    def _without_compacted(self, missing: pl.DataFrame, log: pl.DataFrame) -> pl.DataFrame:
+    def _keyless(self, missing: pl.DataFrame) -> pl.DataFrame:
+        """A compacted topic has no records without a key: one that nobody told may have been replaced."""
+        untold = pl.col("topic").cast(pl.String).is_in(self.compacted) & pl.col("key").is_null()
+        doubtful = untold & (pl.col("fate") == "lost")
+        return missing.with_columns(fate=pl.when(doubtful).then(pl.lit("keyless")).otherwise("fate"))
+
+    def _without_compacted(self, recording: Recording, missing: pl.DataFrame) -> pl.DataFrame:
         if not self.compacted or missing.is_empty():
             return missing
+        # The key stands on a record's send; a final reader need not tell it again.
+        keys = views.sends(recording).drop_nulls("key").select("here", sent_key="key").unique("here")
+        log = views.log(recording).join(keys, on="here", how="left")
+        log = log.with_columns(key=pl.coalesce("key", "sent_key"))
         last = log.filter(pl.col("key").is_not_null()).group_by("place", "key")
         found = missing.join(last.agg(last=pl.col("offset").max()), on=["place", "key"], how="left")
         replaced = pl.col("topic").cast(pl.String).is_in(self.compacted) & (
@@ -117,14 +126,21 @@ def _missing(acked: pl.DataFrame, log: pl.DataFrame) -> pl.DataFrame:
     return acked.join(log.select("here"), on="here", how="anti")
 
 
-def _hidden(acked: pl.DataFrame, log: pl.DataFrame, committed: pl.DataFrame) -> pl.DataFrame:
-    """What lies in the log, but was passed over by the reader of committed records."""
+def _hidden(recording: Recording, acked: pl.DataFrame) -> pl.DataFrame:
+    """What lies in the log, but was passed over by the reader of committed records.
+
+    The log may begin later for it: retention goes on between the two readings.
+    """
+    log, committed = views.log(recording), views.committed_log(recording)
     passed = committed.group_by("place").agg(passed=pl.col("offset").max())
+    starts = views.extents(recording, committed=True).select("place", begun=pl.col("start").fill_null(0))
+    passed = passed.join(starts, on="place")
     found = acked.join(committed.select("here"), on="here", how="anti")
     found = found.join(log.select("here"), on="here", how="semi").join(passed, on="place")
     nameless = committed.filter(pl.col("value").is_null() & ~pl.col("corrupt"))
     found = found.join(nameless.select("spot"), on="spot", how="anti")
-    return found.filter(pl.col("offset") < pl.col("passed")).with_columns(fate=pl.lit("hidden"))
+    between = (pl.col("offset") >= pl.col("begun")) & (pl.col("offset") < pl.col("passed"))
+    return found.filter(between).with_columns(fate=pl.lit("hidden"))
 
 
 def _lost(row: dict[str, Any]) -> str:
@@ -135,7 +151,7 @@ def _lost(row: dict[str, Any]) -> str:
 
 
 def _unseen(row: dict[str, Any]) -> str:
-    return (
-        f"{row['client']} was told that record {row['value']} is in {at(row)}; no final reader got that far, "
-        "or knew what it found there."
-    )
+    where = f"{row['client']} was told that record {row['value']} is in {at(row)}"
+    if row["fate"] == "keyless":
+        return f"{where}; no row tells its key, so compaction may have taken it."
+    return f"{where}; no final reader got that far, or knew what it found there."

@@ -11,8 +11,9 @@ from kafkaos.checks import views
 from kafkaos.checks.guarantee import broke, held, not_applicable, unknown
 from kafkaos.checks.seen import ByPartition, Seen
 from kafkaos.checks.story import at, first_rows, witness
+from kafkaos.checks.transactions import surely_committed
 from kafkaos.checks.verdict import Verdict, plural
-from kafkaos.checks.work import first_positions, worked
+from kafkaos.checks.work import confirmed_commits, first_positions, worked
 from kafkaos.history import Recording
 
 
@@ -75,7 +76,7 @@ class AtLeastOnce(ByPartition):
 def _placed(recording: Recording, acked: pl.DataFrame) -> pl.DataFrame:
     """Acknowledged records that lie in the log, at the place and offset where they do."""
     log = (
-        views.log(recording)
+        surely_committed(recording, views.log(recording))
         .select("here", "value", "place", "partition", "offset", "spot")
         .drop_nulls("value")
     )
@@ -96,7 +97,7 @@ def _owed_and_missing(
 
     `furthest` is the first offset behind all that the group worked on, or committed, in that place.
     """
-    slim = placed.select("place", "offset", "here", nth=pl.int_range(pl.len()))
+    slim = placed.select("place", "offset", "spot", "here", nth=pl.int_range(pl.len()))
     owed, missing = 0, [placed.clear().with_columns(furthest=pl.lit(None, pl.Int64))]
     for (group,), begins in first_positions(recording).group_by("group", maintain_order=True):
         mine = slim.join(begins.select("place", "begin"), on="place").filter(
@@ -104,7 +105,11 @@ def _owed_and_missing(
         )
         owed += mine.height
         done = work.filter(pl.col("group") == group)
-        lacking = mine.join(done.select("here"), on="here", how="anti")
+        # Work on a record whose value nobody told is known by its offset.
+        unnamed = done.filter(pl.col("value").is_null())
+        lacking = mine.join(done.select("here"), on="here", how="anti").join(
+            unnamed.select("spot"), on="spot", how="anti"
+        )
         if lacking.height:
             furthest = _furthest(recording, done, str(group))
             label = pl.lit(group, placed.schema["group"])
@@ -115,9 +120,7 @@ def _owed_and_missing(
 
 
 def _furthest(recording: Recording, done: pl.DataFrame, group: str) -> pl.DataFrame:
-    commits = views.of_op(recording, "commit", "outcome").filter(
-        (pl.col("outcome") == "ok") & (pl.col("group") == group)
-    )
+    commits = confirmed_commits(recording).filter(pl.col("group") == group)
     parts = [
         done.select("place", furthest=pl.col("offset") + 1),
         commits.select("place", furthest="offset").drop_nulls(),

@@ -13,6 +13,7 @@ from kafkaos.checks.keys import number
 from kafkaos.checks.seen import ByPartition, Seen
 from kafkaos.checks.story import delivery, first_rows, witness
 from kafkaos.checks.verdict import Verdict, plural
+from kafkaos.checks.work import confirmed_commits
 from kafkaos.history import Recording
 
 _PLACE = ["group", "place"]
@@ -156,10 +157,8 @@ def _taken_over(recording: Recording) -> pl.DataFrame:
 
 def _confirmed(recording: Recording) -> pl.DataFrame:
     """The groups' commits by when they were confirmed."""
-    commits = views.of_op(recording, "commit", "outcome").filter(pl.col("outcome") == "ok")
-    confirmed_ns = pl.coalesce("completed_ns", "invoked_ns")
-    table = commits.drop_nulls([*_PLACE, "offset"])
-    return table.select(*_PLACE, committed="offset", at=confirmed_ns, who="client").sort("at")
+    commits = confirmed_commits(recording)
+    return commits.select(*_PLACE, committed="offset", at="completed_ns", who="client").sort("at")
 
 
 def _done_again(recording: Recording, taken_over: pl.DataFrame) -> pl.DataFrame:

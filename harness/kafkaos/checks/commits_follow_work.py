@@ -12,9 +12,8 @@ from kafkaos.checks.guarantee import broke, held, not_applicable, unknown
 from kafkaos.checks.keys import arranged, found, number
 from kafkaos.checks.seen import ByPartition, Seen
 from kafkaos.checks.story import first_rows, witness
-from kafkaos.checks.transactions import OWNER, transactions
 from kafkaos.checks.verdict import Verdict, plural
-from kafkaos.checks.work import GROUP_PLACE, first_positions, worked
+from kafkaos.checks.work import GROUP_PLACE, confirmed_commits, first_positions, worked
 from kafkaos.history import Recording
 
 _NEVER_NS = (1 << 63) - 1
@@ -39,7 +38,7 @@ class CommitsFollowWork(ByPartition):
     mutations: ClassVar[tuple[str, ...]] = ("commit_ahead", "commit_an_unprocessed_record", "commit_falls")
 
     def look(self, recording: Recording) -> Seen:
-        commits = _commits(recording)
+        commits = confirmed_commits(recording)
         work = worked(recording)
         fallen = _fallen(recording, commits)
         ahead = _ahead(recording, commits, work) if commits.height else commits
@@ -74,17 +73,6 @@ class CommitsFollowWork(ByPartition):
         if not seen.counts["work"]:
             return unknown(self, "No work of a group that committed was recorded, only its commits.", counts)
         return held(self, f"{plural(seen.counts['commits'], 'commit')}, none ahead of the work.", counts)
-
-
-def _commits(recording: Recording) -> pl.DataFrame:
-    found = views.of_op(recording, "commit", "outcome", "transaction").filter(pl.col("outcome") == "ok")
-    within = pl.col("transaction").is_not_null()
-    if found.select(within.any()).item():  # offsets sent to a transaction count if it committed
-        ended = transactions(recording).filter(pl.col("fate") == "committed").select(OWNER)
-        found = pl.concat([found.filter(~within), found.filter(within).join(ended, on=OWNER, how="semi")])
-    return found.drop_nulls([*GROUP_PLACE, "offset"]).with_columns(
-        completed_ns=pl.coalesce("completed_ns", "invoked_ns")
-    )
 
 
 def _required(recording: Recording) -> pl.DataFrame:

@@ -75,8 +75,13 @@ _EDGE = ["before", "after", "kind", "topic", "partition", "place", "offset", "va
 
 def _write_write(recording: Recording) -> pl.DataFrame:
     """From each record of a transaction to the next one of its partition that is of a transaction too."""
-    sent = written(recording).filter(pl.col("fate") != "aborted").drop("place", "partition", "offset", "key")
+    sent = written(recording).filter(pl.col("fate") != "aborted")
+    # A value may be sent again after an abort: a send that was acknowledged has no other place than its own.
+    sent = sent.filter(~views.in_log(recording, sent)).drop("place", "partition", "offset", "key")
     log = views.log(recording).drop_nulls("value").select("here", "place", "partition", "offset")
+    # Nor has another send that one.
+    acked = views.sends(recording).filter(pl.col("outcome") == "ok")
+    log = log.join(acked.select("here", "place", "offset"), on=["here", "place", "offset"], how="anti")
     placed = sent.join(log, on="here")
     known = written(recording).filter(pl.col("fate") != "aborted").drop_nulls(["place", "offset"])
     columns = ["txn", "topic", "partition", "place", "offset", "value", "invoked_ns"]

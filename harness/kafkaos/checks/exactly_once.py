@@ -81,12 +81,14 @@ class ExactlyOnce:
         return table.with_columns(what=pl.Series(what, dtype=pl.String))
 
     def _fields(self, value: str) -> str:
-        """What input and output share; a value that is no JSON object is only like itself."""
+        """What input and output share; a value that is no JSON object, or has no such field, is only like itself."""
         try:
             found = json.loads(value)
         except ValueError:
             return value
-        return canonical([found.get(name) for name in self.by]) if isinstance(found, dict) else value
+        if not isinstance(found, dict) or not any(name in found for name in self.by):
+            return value
+        return canonical([found.get(name) for name in self.by])
 
     def _again(self, row: dict[str, Any], made: pl.DataFrame) -> str:
         first = made.row(by_predicate=(pl.col("what") == row["what"]) & (pl.col("nth") == 0), named=True)

@@ -9,7 +9,7 @@ import polars as pl
 
 from kafkaos.checks.guarantee import broke, held, not_applicable, unknown
 from kafkaos.checks.story import at, first_rows, since_start_s, witness
-from kafkaos.checks.transactions import seen_by_committed, transactions, written
+from kafkaos.checks.transactions import seen_by_committed, shown, transactions, written
 from kafkaos.checks.verdict import Verdict, plural
 from kafkaos.history import Recording
 
@@ -47,7 +47,8 @@ class Fencing:
             .join(succeeded, on=_PRODUCER)
             .filter(pl.max_horizontal("invoked_ns", "asked_ns") > pl.col("succeeded_ns"))
         )
-        visible = late.join(seen.select("here").unique(), on="here", how="semi")
+        found = shown(recording, late, seen).select("here", client="sender")
+        visible = late.join(found.unique(), on=["here", "client"], how="semi")
         counts |= {"late_records": late.height, "zombie_records": visible.height}
         if visible.is_empty():
             return held(

@@ -12,6 +12,7 @@ from kafkaos.checks.guarantee import broke, held, not_applicable, unknown
 from kafkaos.checks.keys import arranged, number
 from kafkaos.checks.seen import ByPartition, Seen
 from kafkaos.checks.story import at, first_rows, witness
+from kafkaos.checks.transactions import surely_committed
 from kafkaos.checks.verdict import Verdict, plural
 from kafkaos.history import Recording
 
@@ -37,7 +38,8 @@ class KeyOrder(ByPartition):
     def look(self, recording: Recording) -> Seen:
         sent = views.acknowledged(recording).drop_nulls("key")
         reads = views.reads(recording).filter(~pl.col("corrupt")).drop_nulls("value")
-        lines = _first_deliveries(sent, reads)
+        # A reader of uncommitted records is given aborted ones too: the same value sent again is another record.
+        lines = _first_deliveries(sent, surely_committed(recording, reads))
         keys = number(lines, "topic", "key").n_unique()
         fallen = (
             lines.with_columns(line=number(lines, *_LINE), reading=number(lines, *_READER))

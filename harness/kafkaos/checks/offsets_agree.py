@@ -14,6 +14,7 @@ from kafkaos.checks.story import at, first_rows, witness
 from kafkaos.checks.verdict import Verdict, plural
 from kafkaos.history import Recording
 
+_ROW = ["client", "incarnation", "row"]
 _NEEDED = ["source", "client", "topic", "partition", "place", "offset", "value", "spot", "here", "at_ns"]
 
 
@@ -145,6 +146,12 @@ def _moved(recording: Recording) -> pl.DataFrame:
     acked = views.sends(recording).filter(pl.col("outcome") == "ok").drop_nulls("spot")
     elsewhere = acked.filter(~views.in_log(recording, acked))
     elsewhere = elsewhere.join(log, on=["place", "offset", "value"], how="anti")
+    # Retention took what lies below the log's start; the same value sent again lies where that was acknowledged.
+    starts = views.extents(recording).select("place", begun=pl.col("start").fill_null(0))
+    elsewhere = elsewhere.join(starts, on="place", how="left")
+    elsewhere = elsewhere.filter(pl.col("offset") >= pl.col("begun").fill_null(0)).drop("begun")
+    if views.only_committed(recording):  # which shows no aborted record, only its successor
+        elsewhere = elsewhere.join(views.acknowledged(recording).select(_ROW), on=_ROW, how="semi")
     lies = log.select("here", lies_partition="partition", lies_offset="offset")
     return elsewhere.join(lies, on="here", how="inner").unique("value", keep="first")
 

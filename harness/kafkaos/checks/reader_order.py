@@ -13,7 +13,7 @@ from kafkaos.checks.keys import number
 from kafkaos.checks.positions import between, records_between
 from kafkaos.checks.seen import ByPartition, Seen
 from kafkaos.checks.story import delivery, first_rows, witness
-from kafkaos.checks.transactions import OWNER, transactions, written
+from kafkaos.checks.transactions import OWNER, surely_committed, transactions, written
 from kafkaos.checks.verdict import WITNESSES_MAX, Verdict, plural
 from kafkaos.history import Recording
 
@@ -124,7 +124,8 @@ def _over_records(recording: Recording, jumps: pl.DataFrame) -> pl.DataFrame:
     """Add `skipped`, the records between, and `known`, whether the final reader looked at all between."""
     log, committed = views.log(recording), _without_aborted(recording, views.committed_log(recording))
     is_committed = pl.col("isolation").eq_missing(pl.lit("committed", dtype=jumps.schema["isolation"]))
-    lenient = committed if committed.height else log
+    # Whose isolation nobody told may have been a reader of committed records.
+    lenient = committed if committed.height else surely_committed(recording, log)
     parts = [
         (jumps.filter(is_committed), committed),
         (jumps.filter(pl.col("isolation").is_null()), lenient),

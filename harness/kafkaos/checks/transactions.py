@@ -10,6 +10,7 @@ from kafkaos.checks import views
 from kafkaos.history import Recording
 
 OWNER = ["client", "incarnation", "transaction"]
+_ROW = ["client", "incarnation", "row"]
 FATES = {"ok": "committed", "fail": "aborted", "info": "undecided"}
 
 
@@ -64,9 +65,38 @@ def seen_by_committed(recording: Recording, *, uncommitted_too: bool = False) ->
     committed = pl.col("isolation") == "committed"
     reads = views.reads(recording)
     parts = [reads if uncommitted_too else reads.filter(committed), views.finals(recording).filter(committed)]
-    columns = ["client", "topic", "partition", "place", "offset", "value", "here", "invoked_ns"]
+    columns = ["client", "topic", "partition", "place", "offset", "value", "spot", "here", "invoked_ns"]
     table = pl.concat(part.filter(~pl.col("corrupt")).select(columns) for part in parts)
     return table.drop_nulls("value").rename({"invoked_ns": "seen_ns"})
+
+
+def shown(recording: Recording, records: pl.DataFrame, seen: pl.DataFrame) -> pl.DataFrame:
+    """The rows of `seen` that show one of `records`, which has `sender`, its transaction and when it was sent.
+
+    An application sends a value again where its transaction was aborted, or taken over by a successor: what another
+    send may have brought there as well shows one of these only at the offset that it was acknowledged at.
+    """
+    sent = records.select("here", "spot", "transaction", "invoked_ns", sender="client")
+    aborted = transactions(recording).filter(pl.col("fate") == "aborted").select(OWNER)
+    others = views.sends(recording).filter(pl.col("outcome") != "fail").join(aborted, on=OWNER, how="anti")
+    others = others.join(records.select(_ROW), on=_ROW, how="anti")
+    alone = sent.join(others.select("here"), on="here", how="anti").drop("spot")
+    again = sent.join(others.select("here"), on="here", how="semi").drop_nulls("spot")
+    found = [seen.join(alone, on="here"), seen.join(again, on=["here", "spot"])]
+    return pl.concat(found, how="diagonal")
+
+
+def surely_committed(recording: Recording, table: pl.DataFrame) -> pl.DataFrame:
+    """The rows of `table` but those of records that may be aborted ones, also where their values were sent again."""
+    known = transactions(recording)
+    if known.is_empty():
+        return table
+    left = known.filter(pl.col("fate") != "committed").select(OWNER)
+    doubtful = views.sends(recording).filter(pl.col("outcome") != "fail").join(left, on=OWNER).select("here")
+    certain = views.acknowledged(recording).select("here", "spot").drop_nulls()
+    may_be = table.select("here", "spot").join(doubtful, on="here", how="semi")
+    may_be = may_be.join(certain, on=["here", "spot"], how="anti")
+    return table.join(may_be, on=["here", "spot"], how="anti", maintain_order="left")
 
 
 def named(row: dict[str, Any], client: str = "client") -> str:

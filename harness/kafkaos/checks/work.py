@@ -5,6 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from kafkaos.checks import views
+from kafkaos.checks.transactions import OWNER, transactions
 from kafkaos.history import Recording
 
 GROUP_PLACE = ["group", "place"]
@@ -51,6 +52,25 @@ def processing_groups(recording: Recording) -> pl.Series:
         return views.of_op(recording, "process")["group"].drop_nulls().unique()
 
     return recording.derive("processing groups", compute)
+
+
+def confirmed_commits(recording: Recording) -> pl.DataFrame:
+    """The groups' offset commits that count: answered with ok and, sent to a transaction, of one that committed.
+
+    `completed_ns` is when it was confirmed, in a transaction when that was.
+    """
+
+    def compute() -> pl.DataFrame:
+        asked = views.of_op(recording, "commit", "outcome", "transaction").filter(pl.col("outcome") == "ok")
+        asked = asked.drop_nulls([*GROUP_PLACE, "offset"]).with_columns(told_ns=pl.lit(None, pl.Int64))
+        within = pl.col("transaction").is_not_null()
+        if asked.select(within.any()).item():
+            ended = transactions(recording).filter(pl.col("fate") == "committed").select(*OWNER, "told_ns")
+            inside = asked.filter(within).drop("told_ns").join(ended, on=OWNER)
+            asked = pl.concat([asked.filter(~within), inside.select(asked.columns)])
+        return asked.with_columns(completed_ns=pl.coalesce("told_ns", "completed_ns", "invoked_ns"))
+
+    return recording.derive("confirmed commits", compute)
 
 
 def first_positions(recording: Recording) -> pl.DataFrame:

@@ -7,6 +7,7 @@ of a model's line is any JSON value.
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -46,7 +47,7 @@ def canonical_text(text: Any) -> str:
         return "no value"
     try:
         return canonical(json.loads(text))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RecursionError):
         return f"not JSON: {text}"
 
 
@@ -80,16 +81,29 @@ def _body(line: dict[str, Any]) -> tuple[Any, ...]:
     for number, bits in ((partition, 31), (offset, 63)):
         if type(number) is not int or number < 0 or number >> bits:
             raise ValueError(f"partition and offset are whole numbers from 0, {number!r} is none")
-    return partition, offset, _key(line.get("key")), canonical_text(line["value"])
+    return partition, offset, _key(line), canonical_text(_decoded(line["value"]))
 
 
 def _expected(line: dict[str, Any]) -> tuple[Any, ...]:
     value = line["value"]
-    return _key(line.get("key")), canonical_text(None) if value is None else canonical(value)
+    return _key(line), canonical_text(None) if value is None else canonical(value)
 
 
-def _key(key: Any) -> str | None:
-    return key if key is None or isinstance(key, str) else canonical(key)
+def _key(line: dict[str, Any]) -> str | None:
+    key = _decoded(line.get("key"))
+    return canonical(key) if isinstance(key, dict) else key
+
+
+def _decoded(given: Any) -> str | dict[str, str] | None:
+    """Bytes are what they say, however they were written: only what is no UTF-8 stays in base64."""
+    if given is None or isinstance(given, str):
+        return given
+    if not isinstance(given, dict) or [*given] != ["base64"]:
+        raise ValueError(f'keys, and values of records, are text, null or {{"base64": …}}, {given!r} is none')
+    try:
+        return base64.b64decode(given["base64"], validate=True).decode()
+    except UnicodeDecodeError:
+        return given
 
 
 def _tables(
@@ -112,7 +126,7 @@ def _lines(path: Path, parse: Callable[[dict[str, Any]], tuple[Any, ...]]) -> li
             continue
         try:
             found.append(parse(json.loads(text)))
-        except (TypeError, ValueError, KeyError) as error:
+        except (TypeError, ValueError, KeyError, RecursionError) as error:
             raise BrokenRecording(
                 f"{path} is broken in line {number} ({type(error).__name__}: {error}): copy the run's folder again"
             ) from None

@@ -75,6 +75,12 @@ def _have_one_bound(rows: pl.DataFrame, source: str) -> None:
                 f"{source} has reached {row['reached'][0]} of {where}, behind its log_end {row['log_end'][0]}: write "
                 "both as they were when the final reader stopped"
             )
+        if row["log_start"] and row["log_end"] and row["log_start"][0] > row["log_end"][0]:
+            # All that was lost would seem to be older than the log.
+            raise BrokenRecording(
+                f"{source} has the log_start {row['log_start'][0]} of {where}, behind its log_end {row['log_end'][0]}: "
+                "write the first offset, and the high watermark"
+            )
 
 
 def _come_once(rows: pl.DataFrame, source: str) -> None:

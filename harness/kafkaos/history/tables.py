@@ -73,6 +73,10 @@ def _name_the_bad_line(path: Path) -> None:
                 raise BrokenRecording(
                     f"{path} has a broken line {number} ({error}): write it again, whole"
                 ) from None
+            except RecursionError:
+                raise BrokenRecording(
+                    f"{path} has values nested too deep in line {number}: leave them out"
+                ) from None
             if not isinstance(given, dict):
                 raise BrokenRecording(f"{path} has no JSON object in line {number}: write one object a line")
 

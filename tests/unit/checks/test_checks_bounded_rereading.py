@@ -107,6 +107,25 @@ def test_a_commit_that_was_not_confirmed_before_promises_nothing(change: dict[st
     assert group.judge(bounded_rereading).status is Status.PASS
 
 
+@pytest.mark.parametrize(
+    ("end", "status"),
+    [
+        ({"outcome": "ok"}, Status.FAIL),
+        ({"outcome": "fail"}, Status.PASS),
+        ({"outcome": "info", "completed_ns": None}, Status.PASS),
+        ({"outcome": "ok", "completed_ns": 10**15}, Status.PASS),
+    ],
+)
+def test_offsets_of_a_transaction_are_committed_when_it_is(end: dict[str, Any], status: Status) -> None:
+    """What was sent to a transaction that was aborted, or not known to be committed yet, promises nothing."""
+    group = Group()
+    group.life(0, range(4), commit=4)
+    group.rows[-1] |= {"transaction": 1}
+    group.add("end", 0, topic=None, partition=None, transaction=1, **end)
+    group.life(1, range(6))
+    assert group.judge(bounded_rereading).status is status
+
+
 def test_a_seek_asks_for_reading_again() -> None:
     """Back to the beginning on purpose, below every commit."""
     group = Group()

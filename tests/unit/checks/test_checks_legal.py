@@ -17,6 +17,7 @@ from kafkaos.checks import (
     OffsetsAgree,
     Status,
     Verdict,
+    at_least_once,
     atomic_transactions,
     no_aborted_read,
     no_acknowledged_loss,
@@ -197,6 +198,31 @@ def test_compaction_may_take_a_record_whose_key_came_again(history: History) -> 
     assert history.judge(NoAcknowledgedLoss(compacted=("orders",))).status is Status.PASS
 
 
+def test_compaction_goes_by_the_keys_of_the_sends(history: History) -> None:
+    """A final reader need not tell keys; where nobody tells one, nobody knows whether it came again."""
+    history.sent([0, 2], key=7)
+    history.sent([1, 3], key=8)
+    history.final([2, 3])
+    guarantee = NoAcknowledgedLoss(compacted=("orders",))
+    assert history.judge(guarantee).status is Status.PASS
+    for row in history.rows:
+        row.pop("key", None)
+    verdict = history.judge(guarantee)
+    assert (verdict.status, "no row tells its key" in verdict.witnesses[0].sentence) == (Status.UNKNOWN, True)
+    assert history.judge(no_acknowledged_loss).status is Status.FAIL
+
+
+@pytest.mark.parametrize(("begun", "status"), [(1, Status.PASS), (0, Status.FAIL)])
+def test_retention_may_go_on_between_the_readings_of_both_isolations(
+    history: History, begun: int, status: Status
+) -> None:
+    """What was gone when committed records were read was not hidden from their reader."""
+    history.sent([0, 1])
+    history.final([0, 1])
+    history.final([1], start=begun, isolation="committed")
+    assert history.judge(no_acknowledged_loss).status is status
+
+
 @pytest.mark.parametrize(
     ("end", "status"), [("ok", Status.FAIL), ("fail", Status.PASS), ("info", Status.PASS)]
 )
@@ -362,6 +388,59 @@ def test_a_committed_reader_passes_over_aborted_records(history: History) -> Non
     for row in history.rows[:2]:
         row["isolation"] = "uncommitted"
     assert history.judge(reader_order).status is Status.FAIL
+
+
+@pytest.mark.parametrize(("isolation", "status"), [(None, Status.PASS), ("uncommitted", Status.FAIL)])
+def test_who_may_be_a_committed_reader_passes_over_aborted_records(
+    history: History, isolation: str | None, status: Status
+) -> None:
+    """A recording need not tell the isolation of its readers, nor read committed records at the end."""
+    history.sent([0, 3])
+    history.sent([1], transaction=1)
+    history.add("end", "producer", transaction=1, outcome="fail")
+    history.read([0, 3], isolation=isolation)
+    history.final([0, 1, 3])
+    assert history.judge(reader_order).status is status
+
+
+def test_a_committed_reading_of_the_end_that_found_nothing_is_one(history: History) -> None:
+    """All was aborted, and the final reader of committed records was rightly given none."""
+    history.sent([0], transaction=1)
+    history.add("end", "producer", transaction=1, outcome="fail")
+    history.final([0], end=2)
+    assert history.judge(no_aborted_read).status is Status.UNKNOWN
+    history.final([], end=2, isolation="committed")
+    assert history.judge(no_aborted_read).status is Status.PASS
+
+
+@pytest.mark.parametrize("op", ["process", "read"])
+def test_work_without_a_value_is_known_by_its_offset(history: History, op: str) -> None:
+    """Only what was not worked on at all was left out."""
+    history.sent([0, 1, 2])
+    history.final([0, 1, 2])
+    for offset in (0, 1, 2):
+        history.add(op, "billing", offset, None, group="billing")
+    assert history.judge(at_least_once).status is Status.PASS
+    del history.rows[-2]
+    verdict = history.judge(at_least_once)
+    assert [one.offset for one in verdict.witnesses] == [1]
+
+
+@pytest.mark.parametrize(
+    ("end", "status"), [("ok", Status.FAIL), ("fail", Status.UNKNOWN), (None, Status.UNKNOWN)]
+)
+def test_offsets_of_an_aborted_transaction_were_not_committed(
+    history: History, end: str | None, status: Status
+) -> None:
+    """The group did not go on behind the last record: its transaction did not commit."""
+    history.sent([0, 1])
+    history.final([0, 1])
+    history.add("begin", "app", transaction=1, topic=None, partition=None)
+    history.add("process", "app", 0, 0, group="app")
+    history.add("commit", "app", 2, group="app", transaction=1)
+    if end:
+        history.add("end", "app", transaction=1, topic=None, partition=None, outcome=end)
+    assert history.judge(at_least_once).status is status
 
 
 def test_a_jump_behind_the_final_reader_is_unknown(history: History) -> None:

@@ -1,5 +1,6 @@
 """Whole records and models beside a run's rows: written, read back, compared, and broken ones told."""
 
+import base64
 import json
 from pathlib import Path
 
@@ -132,6 +133,35 @@ def test_numbers_are_compared_by_value(tmp_path):
     assert matches_model().judge(recording(tmp_path)).counts["missing"] == 1
 
 
+def test_bytes_are_what_they_say_however_they_were_written(tmp_path):
+    """Whoever writes all in base64 means the same records; only what is no text stays as it is, and is no JSON."""
+
+    def lines(name: str, *values: bytes | str) -> None:
+        path = tmp_path / name / "out.jsonl"
+        path.parent.mkdir(exist_ok=True)
+        for value in values:
+            given = {"base64": base64.b64encode(value).decode()} if isinstance(value, bytes) else value
+            with path.open("a") as file:
+                file.write(json.dumps({"partition": 0, "offset": 0, "key": given, "value": given}) + "\n")
+
+    lines("bodies", b"7", b"\xff")
+    write_model([("7", 7), ('{"base64":"/w=="}', {"base64": "/w=="})], tmp_path / "models" / "out.jsonl")
+    verdict = matches_model(topic="out").judge(recording(tmp_path))
+    assert (verdict.counts["missing"], "not JSON" in verdict.witnesses[0].sentence) == (1, True)
+    lines("bodies", b'{"id": 1, "made": 2}')
+    (tmp_path / "bodies" / "in.jsonl").write_text('{"partition": 0, "offset": 0, "value": "{\\"id\\": 1}"}')
+    verdict = exactly_once(source="in", sink="out", by=("id",)).judge(recording(tmp_path))
+    assert (verdict.counts["lost"], verdict.counts["without_input"]) == (0, 2)
+
+
+def test_records_that_share_no_field_are_not_alike(tmp_path):
+    """A field that nobody has would make one record as good as any other."""
+    kept(tmp_path, "in", (None, '{"id":1}'))
+    kept(tmp_path, "out", (None, '{"id":2}'))
+    verdict = exactly_once(source="in", sink="out", by=("nobody",)).judge(recording(tmp_path))
+    assert verdict.status is Status.FAIL
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -140,6 +170,9 @@ def test_numbers_are_compared_by_value(tmp_path):
             b'{"partition": 0, "offset": "x", "key": null, "value": "1"}\n',
             "is broken in line 1 .*'x' is none",
         ),
+        (b'{"partition": 0, "offset": 0, "value": {"id": 1}}\n', "is broken in line 1 .* are text, null or"),
+        (b'{"partition": 0, "offset": 0, "value": {"base64": "%"}}\n', "is broken in line 1"),
+        (b'{"partition": 0, "offset": 0, "value": ' + b"[" * 100_000 + b"\n", "is broken in line 1"),
         (b'{"partition": 4294967296, "offset": 0, "value": "1"}\n', "is broken in line 1"),
         (b'{"partition": null, "offset": 0, "key": null, "value": "1"}\n', "is broken in line 1"),
     ],

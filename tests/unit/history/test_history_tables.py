@@ -90,6 +90,18 @@ def test_floating_numbers_that_are_none_are_null_or_refused(tmp_path: Path) -> N
         load(tmp_path / "inf.parquet")
 
 
+@pytest.mark.parametrize(("column", "number"), [("offset", 1e300), ("value", 2.0**53), ("value", -(2.0**60))])
+def test_floating_numbers_that_may_be_several_whole_ones_are_refused(
+    tmp_path: Path, column: str, number: float
+) -> None:
+    """Two records would have one name; a time may be rounded by some ns."""
+    path = write(tmp_path / "far.jsonl", ROW | {column: number})
+    with pytest.raises(BrokenRecording, match=f"has {column} as Float64: write it as int64"):
+        load(path)
+    path = write(tmp_path / "near.jsonl", ROW | {"value": 2.0**53 - 1, "invoked_ns": 1.75e18})
+    assert load(path).rows["value"].to_list() == [2**53 - 1]
+
+
 def test_a_byte_order_mark_is_passed_over(tmp_path: Path) -> None:
     """Some tools begin UTF-8 with it."""
     path = write(tmp_path / "marked.jsonl", ROW)
@@ -105,6 +117,7 @@ def test_a_byte_order_mark_is_passed_over(tmp_path: Path) -> None:
             json.dumps(ROW) + "\n" + json.dumps(ROW | {"offset": float("nan")}),
             "broken line 2 .NaN is no JSON value",
         ),
+        ('{"note": ' + "[" * 100_000 + "]" * 100_000 + "}", "nested too deep in line 1"),
     ],
 )
 def test_a_file_of_nothing_and_a_number_that_is_none_are_told(tmp_path: Path, text: str, said: str) -> None:
@@ -203,6 +216,10 @@ END = ROW | {"op": "log_end", "offset": 2, "value": None}
         ([ROW | {"invoked_ns": 2}, ROW | {"offset": 1}], "row 1 of p a send that was invoked before"),
         ([READ | {"invoked_ns": 2}, READ | {"offset": 1}], "row 1 of p a read that was invoked before"),
         ([END, END | {"offset": 3}], "has the log_end of orders-0 at isolation uncommitted as 2 and as 3"),
+        (
+            [END, END | {"op": "log_start", "offset": 3}],
+            "has the log_start 3 of orders-0 .* behind its log_end 2",
+        ),
         ([END, END | {"op": "reached", "offset": 3}], "has reached 3 of orders-0 .* behind its log_end 2"),
     ],
 )
