@@ -9,7 +9,9 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from importlib.metadata import version
 from types import FrameType
+from typing import Annotated
 
 import typer
 
@@ -40,6 +42,24 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"kafkaos {version('kafkaos')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _: Annotated[
+        bool,
+        typer.Option("--version", callback=_tell_version, is_eager=True, help="Show the version and exit."),
+    ] = False,
+) -> None:
+    """What is asked of the command itself."""
+
+
 app.command()(run)
 app.command()(up)
 app.command()(check)
@@ -113,7 +133,3 @@ def _interrupt_for(stopped_by: list[signal.Signals]) -> Callable[[int, FrameType
         raise KeyboardInterrupt
 
     return interrupt
-
-
-if __name__ == "__main__":
-    main()

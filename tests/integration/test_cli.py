@@ -21,7 +21,7 @@ from kafkaos.backends.ready import wait_until
 from kafkaos.commands.tool import CLASSES
 from kafkaos.spec import DEFAULT_KAFKA_VERSION
 
-KAFKAOS = [sys.executable, "-m", "kafkaos.cli"]
+KAFKAOS = [sys.executable, "-m", "kafkaos"]
 DEADLINE_S = 120
 CLOSED = "http://127.0.0.1:1"
 PROXIES = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), CLOSED)
@@ -118,7 +118,7 @@ def test_the_command_s_status_and_input_are_its_own(environment: dict[str, str])
 
 def test_kafka_s_own_tools_take_the_cluster_of_the_environment(environment: dict[str, str]) -> None:
     """Inside `up`, `kafkaos tool` makes a topic over mutual TLS, writes to it and reads it, told nothing."""
-    tool = f"{sys.executable} -m kafkaos.cli tool"
+    tool = f"{sys.executable} -m kafkaos tool"
     script = f"""set -e
     {tool} topics --create --topic orders
     echo hello | {tool} console-producer --topic orders

@@ -73,7 +73,7 @@ def test_after_kill_9_and_heal_nothing_of_a_preloaded_library_is_left(tmp_path: 
 def _heal(folder: Path, environment: dict[str, str]) -> list[str]:
     """What `kafkaos heal` says that it undid."""
     done = subprocess.run(
-        [sys.executable, "-m", "kafkaos.cli", "heal", str(folder), "--json"],
+        [sys.executable, "-m", "kafkaos", "heal", str(folder), "--json"],
         env=environment, capture_output=True, text=True, timeout=DEADLINE_S, check=True,
     )  # fmt: skip
     undone: list[str] = json.loads(done.stdout)["undone"]

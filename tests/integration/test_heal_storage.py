@@ -63,7 +63,7 @@ def test_after_kill_9_and_heal_no_mount_process_or_folder_is_left(
         wait_until(lambda pid=pid: not alive(pid), timeout_s=DEADLINE_S, what=f"process {pid} is gone")
 
     healed = subprocess.run(
-        [sys.executable, "-m", "kafkaos.cli", "heal", str(tmp_path / "out"), "--json"],
+        [sys.executable, "-m", "kafkaos", "heal", str(tmp_path / "out"), "--json"],
         env=environment, capture_output=True, text=True, timeout=DEADLINE_S, check=True,
     )  # fmt: skip
     sentences = json.loads(healed.stdout)["undone"]

@@ -25,7 +25,7 @@ PLAN = {
 
 def kafkaos(*arguments: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "kafkaos.cli", *arguments],
+        [sys.executable, "-m", "kafkaos", *arguments],
         capture_output=True,
         text=True,
         timeout=DEADLINE_S,

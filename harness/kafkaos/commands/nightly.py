@@ -128,7 +128,7 @@ def _round(out: Path, one: dict[str, Any], deadline_s: float) -> list[str] | Non
     """Work on a round until it is over or its time is; the scenarios without a result, None if it could not run."""
     left_s = deadline_s - time.time()
     command = [
-        sys.executable, "-m", "kafkaos.cli", "run", *one["scenarios"], *one["options"], f"--seed={one['seed']}",
+        sys.executable, "-m", "kafkaos", "run", *one["scenarios"], *one["options"], f"--seed={one['seed']}",
         f"--out={out / one['folder']}", "--resume", f"--minutes={min(left_s, ROUND_S) / 60:.3f}",
     ]  # fmt: skip
     # A session of its own: Ctrl-C in a terminal reaches us alone, and we pass it on once.

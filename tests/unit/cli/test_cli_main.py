@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import tempfile
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -135,6 +138,14 @@ def test_the_list_of_scenarios_has_their_whole_names(capsys: pytest.CaptureFixtu
         f"{scenario.name}  [{', '.join(scenario.rows)}]" if scenario.rows else scenario.name
         for scenario in scenarios()
     } <= set(lines)
+
+
+def test_the_module_is_the_command_and_tells_its_version() -> None:
+    """Where the script of the environment is not on the path."""
+    told = subprocess.run(
+        [sys.executable, "-m", "kafkaos", "--version"], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert told.stdout == f"kafkaos {version('kafkaos')}\n"
 
 
 def test_no_argument_shows_the_help_and_is_wrong_use(capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,7 +20,7 @@ from kafkaos.reporting.results import Result, append
 def test_a_night_in_which_nothing_ran_is_no_pass(tmp_path: Path) -> None:
     """Without a Java the first round fails; the night ends at once, with 2, its summary and its seed kept."""
     environment = {**os.environ, "KAFKAOS_JAVA_HOME": str(tmp_path / "nowhere")}
-    command = [sys.executable, "-m", "kafkaos.cli", "nightly", "A3", "--minutes", "60", "--seed", "1"]
+    command = [sys.executable, "-m", "kafkaos", "nightly", "A3", "--minutes", "60", "--seed", "1"]
     done = subprocess.run(
         [*command, "--cluster", "single", "--out", str(tmp_path / "out")],
         env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False,

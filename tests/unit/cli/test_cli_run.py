@@ -28,7 +28,7 @@ def test_a_run_in_which_all_was_skipped_proved_nothing(tmp_path: Path) -> None:
         **os.environ,
         "KAFKAOS_JAVA_HOME": str(tmp_path / "nowhere"),
     }  # nothing could be started either
-    command = [sys.executable, "-m", "kafkaos.cli", "run", ONE, TWO, "--cluster", "single", "--json"]
+    command = [sys.executable, "-m", "kafkaos", "run", ONE, TWO, "--cluster", "single", "--json"]
     done = subprocess.run(
         [*command, "--out", str(tmp_path / "out")],
         env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False,
