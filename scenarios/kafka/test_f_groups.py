@@ -47,11 +47,12 @@ def test_a_member_that_is_late_for_its_poll_is_put_out_and_comes_back(kafka_clus
 @pytest.mark.kafka_cluster("single")
 def test_a_static_member_that_restarts_within_its_session_causes_no_rebalance(kafka_cluster, chaos):
     """With `group.instance.id` a member that goes and comes back keeps its partitions: the other notices nothing."""
+    # Groups of static members are of one test alone: the seats stay in them until the sessions are over.
     topic = kafka_cluster.create_topic("orders", partitions=PARTITIONS)
     chaos.producer(topic, rate=300, partition="round_robin")
     leaver, other = (
         chaos.consumer(
-            topic, name=name, group="team", group_instance_id=f"seat-of-{name}", record_processing=True,
+            topic, name=name, group="seated-team", group_instance_id=f"seat-of-{name}", record_processing=True,
             config={"session.timeout.ms": 30_000},
         )
         for name in ("leaver", "other")
@@ -74,7 +75,7 @@ def test_who_takes_a_static_members_seat_fences_it(kafka_cluster, chaos):
     """Of two processes with the same `group.instance.id` the later one has the partitions, the earlier one ends."""
     topic = kafka_cluster.create_topic("orders", partitions=PARTITIONS)
     producer = chaos.producer(topic, rate=300, partition="round_robin")
-    seat = {"group": "team", "group_instance_id": "seat-1", "record_processing": True}
+    seat = {"group": "fenced-team", "group_instance_id": "seat-1", "record_processing": True}
     first = chaos.consumer(topic, name="first", **seat)
     second = chaos.consumer(topic, name="second", start=False, **seat)
     first.wait_assigned(PARTITIONS, timeout_s=WAIT_S)

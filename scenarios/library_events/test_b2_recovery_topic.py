@@ -3,7 +3,7 @@
 import pytest
 from confluent_kafka import Consumer
 from library_traffic import calling, mixed, new
-from library_world import TOPIC, WAIT_S, wait_for
+from library_world import SESSION, TOPIC, WAIT_S, wait_for
 
 from kafkaos.checks import no_acknowledged_loss, no_phantom, offsets_agree
 from kafkaos.faults import KillAll, KillClient
@@ -70,7 +70,14 @@ def test_a_service_whose_seat_in_the_recovery_group_was_taken_joins_again_and_re
     producer = library.producer(
         databases("unused"), recovery="topic", recovery_instance_id="seat", topics=(TOPIC, RECOVERY_TOPIC)
     )
-    seat = {"group.id": RECOVERY_GROUP, "group.instance.id": "seat", "client.id": "twin", "log_level": 0}
+    # A static member that closes keeps its seat until its session is over, and the service waits for that.
+    seat = {
+        "group.id": RECOVERY_GROUP,
+        "group.instance.id": "seat",
+        "client.id": "twin",
+        "log_level": 0,
+        **SESSION,
+    }
     with calling(chaos, producer) as callers:
         with library.refusing():
             callers.send(*map(new, range(3)))

@@ -36,7 +36,12 @@ def purchase(number, price, *, at_ms=0):
 
 def start(world, name="purchases", **env):
     return world.application(
-        "purchases.app", name=name, reads=(PRODUCTS, PURCHASES), writes=(ENRICHED,), **env
+        "purchases.app",
+        name=name,
+        reads=(PRODUCTS, PURCHASES),
+        writes=(ENRICHED,),
+        stores=[(PRODUCTS, "join")],
+        **env,
     )
 
 

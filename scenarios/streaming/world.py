@@ -56,9 +56,21 @@ class World:
         return self.chaos.folder / "state"
 
     def application(
-        self, module: str, *, name: str, reads: Sequence[str], writes: Sequence[str], **env: str
+        self,
+        module: str,
+        *,
+        name: str,
+        reads: Sequence[str],
+        writes: Sequence[str],
+        stores: Sequence[tuple[str, str]] = (),
+        **env: str,
     ) -> AppHandle:
-        """Start `python -m MODULE` as one instance; `env` are further variables, such as STREAM_GUARANTEE."""
+        """Start `python -m MODULE` as one instance; `env` are further variables, such as STREAM_GUARANTEE.
+
+        `stores` are its state stores, each by its topic and name: their changelog topics are made here, as by a
+        deployment. The application would make them too, but looks only each second whether the next one is there.
+        """
+        self._create_changelogs(stores)
         return self.chaos.app(
             name,
             [str(self.python), "-W", "ignore", "-m", module],
@@ -74,6 +86,16 @@ class World:
             isolation="committed",
             cwd=self.code,
         )
+
+    def _create_changelogs(self, stores: Sequence[tuple[str, str]]) -> None:
+        """Named as quixstreams names them, with the partitions of the topic whose state they keep."""
+        for topic, store in stores:
+            partitions = [one for one in self.cluster.observe([topic]).partitions if one.topic == topic]
+            self.cluster.create_topic(
+                f"changelog__{self.group}--{topic}--{store}",
+                partitions=len(partitions),
+                config={"cleanup.policy": "compact"},
+            )
 
     def write(self, topic: str, records: Iterable[Sent]) -> None:
         """Send all with acks=all and wait until each is acknowledged, in order a partition."""

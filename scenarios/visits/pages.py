@@ -9,6 +9,7 @@ from visits.model import Visit, averages
 VISITS = "visits"
 LENGTHS_S = {"visits_30s": 30, "visits_1mn": 60, "visits_5mn": 300}
 OUTPUTS = tuple(LENGTHS_S)
+STORES = ("default", *(f"sliding_window_{length_s * 1000}_count" for length_s in LENGTHS_S.values()))
 BEGIN = datetime.fromisoformat("2019-03-02T09:21:05.305622+00:00")
 URLS = ["/store/tech/tv", "/store/tech/phone", "/home"]
 
@@ -37,7 +38,8 @@ def some_visits(rng, count, *, late=True):
 
 
 def start(world):
-    return world.application("visits.app", name="visits", reads=(VISITS,), writes=OUTPUTS)
+    stores = [(VISITS, store) for store in STORES]
+    return world.application("visits.app", name="visits", reads=(VISITS,), writes=OUTPUTS, stores=stores)
 
 
 def in_log(chaos):

@@ -14,7 +14,7 @@ PLAN = {
             "repeat": {
                 "times": 2,
                 "node": {
-                    "fault": {"fault": "kill-client", "client": "consumer"},
+                    "fault": {"fault": "kill-client", "client": "producer"},
                     "trigger": {"after_acknowledged": [50, 400]},
                 },
             }

@@ -20,18 +20,20 @@ ENOUGH = 100
 """Records of SLOW_MS each: two seconds of work, twice the grace of the check."""
 
 
-def _fill(chaos: Chaos, topic: str, **settings: Any) -> None:
+def _fill(chaos: Chaos, topic: str, *, records: int = RECORDS, **settings: Any) -> None:
     """All records are there before anybody reads, so that a reader's batches are whole."""
-    producer = chaos.producer(topic, name=f"to-{topic}", count=RECORDS, **settings)
-    producer.wait_acknowledged(RECORDS, timeout_s=WAIT_S)
+    producer = chaos.producer(topic, name=f"to-{topic}", count=records, **settings)
+    producer.wait_acknowledged(records, timeout_s=WAIT_S)
 
 
-def _member_at_work(chaos: Chaos, topic: str, **settings: Any) -> ConsumerHandle:
+def _member_at_work(chaos: Chaos, topic: str, *, group: str | None = None, **settings: Any) -> ConsumerHandle:
     """A slow member that is at the beginning of its work.
 
     It is to be hurt before another one is started: a start takes so long that it would be through its batch.
     """
-    member = chaos.consumer(topic, name=f"member-of-{topic}", group=topic, processing_ms=SLOW_MS, **settings)
+    member = chaos.consumer(
+        topic, name=f"member-of-{topic}", group=group or topic, processing_ms=SLOW_MS, **settings
+    )
     _wait_at_work(member, SOME)
     return member
 
@@ -41,12 +43,17 @@ def _wait_at_work(member: ConsumerHandle, records: int) -> None:
 
 
 def _killed_at_work(chaos: Chaos, weak: dict[str, Any], twin: dict[str, Any]) -> Topics:
-    """Each is killed in the middle of its first batch, starts again and works the rest off."""
+    """Each is killed in the middle of its first batch, starts again and works the rest off.
+
+    That is little more than the batch. And it has a seat, or it would wait until the dead one's session is over.
+    """
     topics = create_topics(chaos, replicas=(1,))
     for topic in (topics.weak, topics.twin):
-        _fill(chaos, topic)
+        _fill(chaos, topic, records=ENOUGH + SOME)
     for topic, settings in ((topics.weak, weak), (topics.twin, twin)):
-        member = _member_at_work(chaos, topic, **settings)
+        member = _member_at_work(
+            chaos, topic, group=f"seated-{topic}", group_instance_id=f"seat-of-{topic}", **settings
+        )
         with chaos.fault(KillClient(member.name)):
             pass
     return topics

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from kafkaos.errors import SetupFailed, WaitExpired
+from kafkaos.traffic.settings import END_WAIT_MS
 
 BodyIsolation = Literal["read_committed", "read_uncommitted"]
 
@@ -47,7 +48,8 @@ def read_bodies(
     reached = {partition: low for partition, (low, _) in ends.items()}
     try:
         left = {partition for partition, (low, high) in ends.items() if low < high}
-        consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in sorted(left)])
+        # By their offsets: librdkafka asks for "the beginning" when it knows no leader yet, and again after 0.5 s.
+        consumer.assign([TopicPartition(topic, partition, reached[partition]) for partition in sorted(left)])
         while left:
             for message in consumer.consume(_BATCH_RECORDS, _POLL_S):
                 partition, offset = int(message.partition() or 0), int(message.offset() or 0)
@@ -124,6 +126,7 @@ def _consumer(config: Mapping[str, str], isolation: BodyIsolation) -> Consumer:
         "auto.offset.reset": "earliest",
         "isolation.level": isolation,
         "fetch.queue.backoff.ms": 10,
+        "fetch.wait.max.ms": END_WAIT_MS,
         "log_level": 0,
     }
     return Consumer({**own, **config})

@@ -12,6 +12,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from kafkaos.errors import WaitExpired
 from kafkaos.history.recorder import Isolation
+from kafkaos.traffic.settings import END_WAIT_MS
 
 LOOK_EVERY_S: Final = 0.05
 REQUEST_TIMEOUT_S: Final = 10.0
@@ -46,7 +47,11 @@ def wait_caught_up(groups: Mapping[str, Reading], config: Mapping[str, str], *, 
         }
         # A committed reader is told the last stable offset as the end.
         asking = {"isolation.level": "read_uncommitted"}
-        probing = {"isolation.level": f"read_{reading.isolation}", "enable.partition.eof": True}
+        probing = {
+            "isolation.level": f"read_{reading.isolation}",
+            "enable.partition.eof": True,
+            "fetch.wait.max.ms": END_WAIT_MS,
+        }
         with (
             closing(Consumer({**config, **own, **asking})) as asker,
             closing(Consumer({**config, **own, **probing})) as prober,

@@ -23,6 +23,9 @@ Config = dict[str, str | int | float | bool]
 # Of `config`, what no file of a run may hold: it goes to the process by its environment.
 SECRETS = ("sasl.password", "ssl.key.password", "ssl.keystore.password", "sasl.oauthbearer.client.secret")
 SECRETS_VARIABLE = "KAFKAOS_CLIENT_SECRETS"
+END_WAIT_MS = 10
+"""Of readers that read to an end that is known already: how long a broker waits for more before it says that they are
+there. Where a log ends in markers it is asked for, and librdkafka's own 500 ms is waited in full for each partition."""
 _ACKS: dict[str, int] = {"all": -1, "1": 1, "0": 0}
 
 
@@ -253,6 +256,7 @@ class FinalSettings(ClientSettings):
             "auto.offset.reset": "earliest",
             "isolation.level": f"read_{isolation}",
             "fetch.queue.backoff.ms": 10,
+            "fetch.wait.max.ms": END_WAIT_MS,
             "queued.min.messages": 1_000_000,
         }
         return made | self.config
