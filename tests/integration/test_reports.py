@@ -58,9 +58,10 @@ def test_orders_survive_a_restart(kafka_cluster, chaos):
 def test_orders_are_worked_off(kafka_cluster, chaos):
     """A worker that commits `before` it works skips what it had when it died."""
     topic = kafka_cluster.create_topic("orders")
-    chaos.producer(topic, count=300).wait_acknowledged(300, timeout_s=60)
+    chaos.producer(topic, count=120).wait_acknowledged(120, timeout_s=60)
     worker = chaos.consumer(
-        topic, name="worker", group="billing", commit="before", batch_records=100, processing_ms=20.0
+        topic, name="worker", group="billing", commit="before", batch_records=100, processing_ms=20.0,
+        group_instance_id="seat",
     )
     worker.wait_until(lambda: worker.processed >= 10, "in the middle of a batch", timeout_s=60)
     with chaos.fault(KillClient("worker")):
@@ -150,10 +151,11 @@ def test_the_terminal_tells_each_verdict_in_words_and_how_to_see_it_again(ran: R
     lines = ran.said[ran.said.index("kafkaos: scenarios") :].splitlines()
     assert [line.split()[0] for line in lines[1:4]] == ["BROKE", "unknown", "held"]
     assert re.search(
-        r"orders_are_worked_off\[single-mtls\] \([\d.]+ s\): at_least_once: \d+ records of 300", lines[1]
+        r"orders_are_worked_off\[single-mtls\] \([\d.]+ s\): at_least_once: \d+ records of 120", lines[1]
     )
     assert f"  pytest '{BROKEN}' --kafka-seed {SEED}" in lines
-    assert re.search(r"orders are worked off \[single-mtls\] +300 +300 +\d+", ran.said)
+    # The name is folded where a number of another row is wide: on a slow machine the others send for longer.
+    assert re.search(r"orders are worked off +(\[single-mtls\] +)?120 +120 +\d+", ran.said)
 
 
 def test_allure_is_told_what_was_tried_and_what_held(ran: Ran) -> None:
