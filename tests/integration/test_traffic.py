@@ -242,7 +242,7 @@ def test_partitions_move_to_the_member_that_is_left(way: dict[str, str], stage: 
     """Two members share the partitions; when one leaves, the other owns all, in a later generation."""
     at = stage(4)
     if "assignor" in way:
-        # A heartbeat's answer tells of a rebalance; librdkafka's come every 3 s, and the new protocol's are the broker's.
+        # A heartbeat's answer tells of a rebalance: librdkafka's come every 3 s, the new protocol's as the broker says.
         at.config |= {"heartbeat.interval.ms": 300}
     one, two = at.consumer(client="one", **way), at.consumer(client="two", **way)
     one.start()
