@@ -62,12 +62,12 @@ def _format(client: docker.DockerClient, image_id: str, name: str, lock: Path) -
             status = container.wait(timeout=DEADLINE_S)["StatusCode"]
         if status == 0:
             return _file_in(container, f"{FOLDER}/data/bootstrap.checkpoint")
-        said = _file_in(container, f"{FOLDER}/told").decode(errors="replace").strip() or "nothing"
+        said = kraft.last_word(_file_in(container, f"{FOLDER}/told").decode(errors="replace"))
     finally:
         container.remove(force=True, v=True)
     raise SetupFailed(
-        f"the image {name} cannot format storage by {RUN_CLASS} ({said.splitlines()[0][:200]}): take an image that "
-        "has Kafka 4 in /opt/kafka, or make one by `kafkaos image build`"
+        f"the image {name} cannot format storage by {RUN_CLASS} ({said}): take an image that has "
+        "Kafka 4 in /opt/kafka, or make one by `kafkaos image build`"
     )
 
 

