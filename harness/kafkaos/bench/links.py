@@ -40,7 +40,8 @@ NOTES = (
     f"Medians of rounds in turns. Kafka: {RECORDS} records of {RECORD_BYTES} bytes to three brokers with acks=all and "
     "3 replicas, then read; throughput_ratio is links / direct of both together. added_latency_ms_median: of "
     f"{REQUESTS} requests through a client's link and {REQUESTS} straight to the same broker, in alternation. relay: "
-    "one link between two plain sockets, and the same sockets without it."
+    "one link between two plain sockets, the same sockets without it and, where `toxiproxy-server` is on the path, "
+    "through a Toxiproxy."
 )
 
 
@@ -147,6 +148,10 @@ def table(measured: dict[str, Any]) -> Table:
          f"+ {measured['added_latency_ms_median']:.3f} ms"),
         ("the relay alone", *_rates(relay), f"+ {relay['added_round_trip_ms_median']:.3f} ms"),
     ]  # fmt: skip
+    if toxiproxy := relay["toxiproxy"]:
+        times = f"{toxiproxy['links_times_its_throughput']:.2f} times its rate"
+        rows.append(("Toxiproxy alone, which adds", f"{toxiproxy['mb_per_s']} MB/s",
+                     f"+ {toxiproxy['added_round_trip_ms_median']:.3f} ms", f"links: {times}"))  # fmt: skip
     return Table("Through the links against straight", ("", "direct", "links", "ratio or more"), rows)
 
 

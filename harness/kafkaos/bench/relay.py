@@ -1,15 +1,21 @@
-"""The relay of the network links alone, between two plain sockets: bytes a second, and what it adds to a round trip."""
+"""The relay of the network links alone, between two plain sockets: bytes a second, and what it adds to a round trip.
+
+Beside it Toxiproxy does the same work, where its server is on the path.
+"""
 
 from __future__ import annotations
 
+import json
+import shutil
 import socket
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 from kafkaos.backends.ready import wait_until
 from kafkaos.links.steering import Links, Route, relay_command
@@ -19,7 +25,8 @@ BULK_BYTES = 400_000_000
 PIECE_BYTES = 1 << 18
 DEADLINE_S = 60.0
 Kind = str
-DIRECT, LINKED = "direct", "links"
+DIRECT, LINKED, TOXIPROXY = "direct", "links", "toxiproxy"
+TOXIPROXY_SERVER = "toxiproxy-server"
 
 # In a process of its own, as a broker is. The first byte says what to do: send back, or swallow and then say so.
 PEER = """
@@ -40,21 +47,33 @@ while True:
 """
 
 
-def measure_relay(folder: Path, *, runs: int) -> dict[str, float]:
-    """Megabytes a second of one connection, and milliseconds of a round trip, with a link and without, in turns."""
-    rates: dict[Kind, list[float]] = {DIRECT: [], LINKED: []}
-    trips_s: dict[Kind, list[float]] = {DIRECT: [], LINKED: []}
-    with _peer_and_link(folder) as addresses:
+def measure_relay(folder: Path, *, runs: int) -> dict[str, Any]:
+    """Megabytes a second of one connection, and milliseconds of a round trip, with a link and without, in turns.
+
+    `toxiproxy` has the same of Toxiproxy, and how many times its throughput the link's is; None where it is not here.
+    """
+    with _peer_and_proxies(folder) as addresses:
+        rates: dict[Kind, list[float]] = {kind: [] for kind in addresses}
+        trips_s: dict[Kind, list[float]] = {kind: [] for kind in addresses}
         for _ in range(runs):
             for kind, address in addresses.items():
                 with connect(address) as connection:
                     rates[kind].append(BULK_BYTES / _swallowed_s(connection) / 1e6)
                 with connect(address) as connection:
                     trips_s[kind].append(_round_trip_s(connection))
-    added_s = statistics.median(trips_s[LINKED]) - statistics.median(trips_s[DIRECT])
+    rate = {kind: statistics.median(some) for kind, some in rates.items()}
+    trip_ms = {kind: statistics.median(some) * 1000 for kind, some in trips_s.items()}
+    added_ms = {kind: round(trip - trip_ms[DIRECT], 4) for kind, trip in trip_ms.items()}
     return {
-        **{f"{kind}_mb_per_s": round(statistics.median(rate)) for kind, rate in rates.items()},
-        "added_round_trip_ms_median": round(added_s * 1000, 4),
+        **{f"{kind}_mb_per_s": round(rate[kind]) for kind in (DIRECT, LINKED)},
+        "added_round_trip_ms_median": added_ms[LINKED],
+        "toxiproxy": {
+            "mb_per_s": round(rate[TOXIPROXY]),
+            "added_round_trip_ms_median": added_ms[TOXIPROXY],
+            "links_times_its_throughput": round(rate[LINKED] / rate[TOXIPROXY], 2),
+        }
+        if TOXIPROXY in rate
+        else None,
     }
 
 
@@ -89,21 +108,58 @@ def _round_trip_s(connection: socket.socket) -> float:
 
 
 @contextmanager
-def _peer_and_link(folder: Path) -> Iterator[dict[Kind, str]]:
-    """The address of a peer, and that of a link to it."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
+def _peer_and_proxies(folder: Path) -> Iterator[dict[Kind, str]]:
+    """The address of a peer, that of a link to it and, where there is one, that of a Toxiproxy to it."""
+    with ExitStack() as stack:
+        server = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         direct = server.getsockname()
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            listen = free.getsockname()
-        peer = subprocess.Popen(
-            [sys.executable, "-c", PEER, str(server.fileno()), str(BULK_BYTES)], pass_fds=[server.fileno()]
+        _run(
+            stack,
+            [sys.executable, "-c", PEER, str(server.fileno()), str(BULK_BYTES)],
+            pass_fds=[server.fileno()],
         )
-        relay = subprocess.Popen(relay_command(folder, [Route(0, 1, listen, direct)]), cwd=folder)
-        try:
-            links = Links(folder)
-            wait_until(lambda: links.ready, timeout_s=DEADLINE_S, what="the relay listens")
-            yield {DIRECT: f"{direct[0]}:{direct[1]}", LINKED: f"{listen[0]}:{listen[1]}"}
-        finally:
-            for process in (relay, peer):
-                process.kill()
-                process.wait()
+        listen = _free()
+        _run(stack, relay_command(folder, [Route(0, 1, listen, direct)]), cwd=folder)
+        links = Links(folder)
+        wait_until(lambda: links.ready, timeout_s=DEADLINE_S, what="the relay listens")
+        addresses = {DIRECT: _told(direct), LINKED: _told(listen)}
+        if command := shutil.which(TOXIPROXY_SERVER):
+            addresses[TOXIPROXY] = _toxiproxy(stack, command, folder, _told(direct))
+        yield addresses
+
+
+def _toxiproxy(stack: ExitStack, command: str, folder: Path, upstream: str) -> str:
+    """The address at which a Toxiproxy without toxics stands before `upstream`."""
+    (host, port), listen = _free(), _free()
+    proxies = folder / "toxiproxy.json"
+    proxies.write_text(
+        json.dumps([{"name": "bench", "listen": _told(listen), "upstream": upstream, "enabled": True}])
+    )
+    quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    _run(stack, [command, "-host", host, "-port", str(port), "-config", str(proxies)], **quiet)
+    wait_until(lambda: _listens(listen), timeout_s=DEADLINE_S, what=f"{command} listens")
+    return _told(listen)
+
+
+def _run(stack: ExitStack, command: list[str], **how: Any) -> None:
+    process = subprocess.Popen(command, **how)
+    stack.callback(process.wait)
+    stack.callback(process.kill)
+
+
+def _free() -> tuple[str, int]:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        host, port = free.getsockname()
+        return host, port
+
+
+def _listens(address: tuple[str, int]) -> bool:
+    try:
+        with socket.create_connection(address, DEADLINE_S):
+            return True
+    except ConnectionRefusedError:
+        return False
+
+
+def _told(address: tuple[str, int]) -> str:
+    return f"{address[0]}:{address[1]}"
