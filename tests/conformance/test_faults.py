@@ -183,14 +183,20 @@ BY_CLUSTER = pytest.mark.parametrize(
 
 
 @pytest.fixture(scope="module")
-def with_topics() -> set[str]:
-    """The clusters that have their topics: one that takes its time for an answer tells of none."""
+def with_topics() -> set[ProcessCluster]:
+    """The clusters that have their topics: one that takes its time for an answer tells of none.
+
+    Not their names: a cluster that is asked for again, after another one, is a new one.
+    """
     return set()
 
 
 @pytest.fixture
 def make_world(
-    started: Callable[[str], ProcessCluster], with_topics: set[str], supervisor: Supervisor, tmp_path: Path
+    started: Callable[[str], ProcessCluster],
+    with_topics: set[ProcessCluster],
+    supervisor: Supervisor,
+    tmp_path: Path,
 ) -> Iterator[Callable[[str], World]]:
     """A world on a shared cluster; after the test all is undone and the cluster is healthy."""
     worlds: list[World] = []
@@ -200,13 +206,13 @@ def make_world(
             pytest.skip(reason)
         cluster = started(name)
         cluster.wait_healthy(timeout_s=HEALTHY_DEADLINE_S)
-        if name not in with_topics:
+        if cluster not in with_topics:
             brokers = sum(node.is_broker for node in cluster.nodes)
             cluster.create_topic(TOPIC, config={"min.insync.replicas": str(min(2, brokers))})
             if brokers > 2:
                 cluster.create_topic(TWICE, replicas=(1, 2))
                 cluster.create_topic(CARELESS, replicas=(1, 2, 3), config={"min.insync.replicas": "1"})
-            with_topics.add(name)
+            with_topics.add(cluster)
         worlds.append(
             World(
                 cluster=cluster,
