@@ -8,6 +8,7 @@ import ssl
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException, Producer
@@ -73,7 +74,7 @@ def round_trip(
             time.sleep(POLL_INTERVAL_S)
 
     for address in addresses.values():
-        soon(lambda address=address: _listens(address))  # type: ignore[misc]
+        soon(partial(listens, address))
     producer = Producer({**config, **AT_ONCE})
     soon(lambda: _registered(producer) == len(addresses))
     soon(lambda: _created(addresses.values(), timeout_s, tls))
@@ -119,7 +120,8 @@ def _values(address: str, timeout_s: float, tls: ssl.SSLContext | None) -> list[
     return first_values(address, READY_TOPIC, timeout_s=timeout_s, tls=tls)
 
 
-def _listens(address: str) -> bool:
+def listens(address: str) -> bool:
+    """Whether something takes connections at `host:port`."""
     host, _, port = address.rpartition(":")
     try:
         with socket.create_connection((host, int(port)), 1):

@@ -17,7 +17,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from kafkaos.backends.ready import wait_until
+from kafkaos.backends.ready import listens, wait_until
 from kafkaos.links.steering import Links, Route, relay_command
 
 PINGS = 2000
@@ -130,15 +130,15 @@ def _peer_and_proxies(folder: Path) -> Iterator[dict[Kind, str]]:
 
 def _toxiproxy(stack: ExitStack, command: str, folder: Path, upstream: str) -> str:
     """The address at which a Toxiproxy without toxics stands before `upstream`."""
-    (host, port), listen = _free(), _free()
+    (host, port), listen = _free(), _told(_free())
     proxies = folder / "toxiproxy.json"
     proxies.write_text(
-        json.dumps([{"name": "bench", "listen": _told(listen), "upstream": upstream, "enabled": True}])
+        json.dumps([{"name": "bench", "listen": listen, "upstream": upstream, "enabled": True}])
     )
     quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     _run(stack, [command, "-host", host, "-port", str(port), "-config", str(proxies)], **quiet)
-    wait_until(lambda: _listens(listen), timeout_s=DEADLINE_S, what=f"{command} listens")
-    return _told(listen)
+    wait_until(lambda: listens(listen), timeout_s=DEADLINE_S, what=f"{command} listens")
+    return listen
 
 
 def _run(stack: ExitStack, command: list[str], **how: Any) -> None:
@@ -151,14 +151,6 @@ def _free() -> tuple[str, int]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         host, port = free.getsockname()
         return host, port
-
-
-def _listens(address: tuple[str, int]) -> bool:
-    try:
-        with socket.create_connection(address, DEADLINE_S):
-            return True
-    except ConnectionRefusedError:
-        return False
 
 
 def _told(address: tuple[str, int]) -> str:
