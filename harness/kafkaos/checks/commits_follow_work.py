@@ -15,6 +15,7 @@ from kafkaos.checks.story import first_rows, witness
 from kafkaos.checks.verdict import Verdict, plural
 from kafkaos.checks.work import GROUP_PLACE, confirmed_commits, first_positions, worked
 from kafkaos.history import Recording
+from kafkaos.history.columns import ROW_KEY
 
 _NEVER_NS = (1 << 63) - 1
 
@@ -109,7 +110,7 @@ def _ahead(recording: Recording, commits: pl.DataFrame, work: pl.DataFrame) -> p
         .filter(pl.col("latest") > pl.col("row"))
         .with_columns(latest=pl.lit(0, pl.Int64)),
     ]
-    return pl.concat(ahead).unique(["client", "incarnation", "row"], keep="first", maintain_order=True)
+    return pl.concat(ahead).unique(ROW_KEY, keep="first", maintain_order=True)
 
 
 def _first_done(required: pl.DataFrame, done: pl.DataFrame) -> pl.DataFrame:

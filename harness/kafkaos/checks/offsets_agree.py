@@ -13,8 +13,8 @@ from kafkaos.checks.seen import ByPartition, Seen
 from kafkaos.checks.story import at, first_rows, witness
 from kafkaos.checks.verdict import Verdict, plural
 from kafkaos.history import Recording
+from kafkaos.history.columns import ROW_KEY
 
-_ROW = ["client", "incarnation", "row"]
 _NEEDED = ["source", "client", "topic", "partition", "place", "offset", "value", "spot", "here", "at_ns"]
 
 
@@ -151,7 +151,7 @@ def _moved(recording: Recording) -> pl.DataFrame:
     elsewhere = elsewhere.join(starts, on="place", how="left")
     elsewhere = elsewhere.filter(pl.col("offset") >= pl.col("begun").fill_null(0)).drop("begun")
     if views.only_committed(recording):  # which shows no aborted record, only its successor
-        elsewhere = elsewhere.join(views.acknowledged(recording).select(_ROW), on=_ROW, how="semi")
+        elsewhere = elsewhere.join(views.acknowledged(recording).select(ROW_KEY), on=ROW_KEY, how="semi")
     lies = log.select("here", lies_partition="partition", lies_offset="offset")
     return elsewhere.join(lies, on="here", how="inner").unique("value", keep="first")
 

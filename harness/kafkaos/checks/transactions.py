@@ -8,9 +8,9 @@ import polars as pl
 
 from kafkaos.checks import views
 from kafkaos.history import Recording
+from kafkaos.history.columns import ROW_KEY
 
 OWNER = ["client", "incarnation", "transaction"]
-_ROW = ["client", "incarnation", "row"]
 FATES = {"ok": "committed", "fail": "aborted", "info": "undecided"}
 
 
@@ -79,7 +79,7 @@ def shown(recording: Recording, records: pl.DataFrame, seen: pl.DataFrame) -> pl
     sent = records.select("here", "spot", "transaction", "invoked_ns", sender="client")
     aborted = transactions(recording).filter(pl.col("fate") == "aborted").select(OWNER)
     others = views.sends(recording).filter(pl.col("outcome") != "fail").join(aborted, on=OWNER, how="anti")
-    others = others.join(records.select(_ROW), on=_ROW, how="anti")
+    others = others.join(records.select(ROW_KEY), on=ROW_KEY, how="anti")
     alone = sent.join(others.select("here"), on="here", how="anti").drop("spot")
     again = sent.join(others.select("here"), on="here", how="semi").drop_nulls("spot")
     found = [seen.join(alone, on="here"), seen.join(again, on=["here", "spot"])]

@@ -38,6 +38,8 @@ SCHEMA: dict[str, pl.DataType] = {
     "transactional_id": pl.Categorical(),
 }
 REQUIRED = ("client", "op", "topic", "partition", "offset", "value", "invoked_ns", "outcome")
+ROW_KEY = ["client", "incarnation", "row"]
+"""What names a row of a recording."""
 NEVER_NULL = ("client", "row", "op", "invoked_ns", "outcome")
 
 _TIMES = ("invoked_ns", "completed_ns")

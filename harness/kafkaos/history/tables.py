@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from kafkaos.errors import BrokenRecording
-from kafkaos.history.columns import conform
+from kafkaos.history.columns import ROW_KEY, conform
 from kafkaos.history.sound import refuse_contradictions
 
 RUN_KEY = "kafkaos.run"
@@ -88,8 +88,7 @@ def _no_json(name: str) -> None:
 def _each_row_once(given: pl.DataFrame, rows: pl.DataFrame, path: Path) -> None:
     if "row" not in given.columns:
         return
-    key = ["client", "incarnation", "row"]
-    twice = rows.select(key).filter(pl.struct(key).is_duplicated())
+    twice = rows.select(ROW_KEY).filter(pl.struct(ROW_KEY).is_duplicated())
     if twice.height:
         first = twice.row(0, named=True)
         raise BrokenRecording(
