@@ -16,6 +16,7 @@ import polars as pl
 import psutil
 import pytest
 
+from alive import alive
 from kafkaos.backends.jars import kafka_jars
 from kafkaos.backends.ready import wait_until
 from kafkaos.commands.tool import CLASSES
@@ -204,11 +205,11 @@ def test_kill_9_of_up_ends_its_command_too(environment: dict[str, str], tmp_path
     try:
         wait_until(mark.exists, timeout_s=DEADLINE_S, what="the command runs")
         pid = int(mark.read_text())
-        assert psutil.pid_exists(pid)
+        assert alive(pid)
     finally:
         process.kill()
         process.wait(DEADLINE_S)
-    wait_until(lambda: not psutil.pid_exists(pid), timeout_s=30, what="the command ended")
+    wait_until(lambda: not alive(pid), timeout_s=30, what="the command ended")
 
 
 def test_an_unknown_key_of_a_cluster_file_is_told_with_the_nearest(

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from kafkaos.cluster import Cluster
+from kafkaos.tls.certs_text import java_properties
 from kafkaos.tls.private import private_folder, write_private
 
 BOOTSTRAP = "KAFKAOS_BOOTSTRAP"
@@ -24,12 +25,18 @@ def client_environment(cluster: Cluster, *, folder: Path, client: str = "client"
     librdkafka = cluster.client_config(client)
     return {
         BOOTSTRAP: librdkafka["bootstrap.servers"],
-        CLIENT_CONFIG: str(_write(folder / f"{client}.librdkafka.properties", librdkafka)),
-        JAVA_CONFIG: str(_write(folder / f"{client}.java.properties", cluster.java_config(client))),
+        CLIENT_CONFIG: str(_write(folder / f"{client}.librdkafka.properties", _as_they_are(librdkafka))),
+        JAVA_CONFIG: str(
+            _write(folder / f"{client}.java.properties", java_properties(cluster.java_config(client)))
+        ),
         CLUSTER: cluster.spec.name,
     }
 
 
-def _write(path: Path, properties: Mapping[str, str]) -> Path:
-    lines = "".join(f"{key}={value}\n" for key, value in properties.items())
-    return write_private(path, lines.encode())
+def _as_they_are(properties: Mapping[str, str]) -> str:
+    """librdkafka's programs know no escapes."""
+    return "".join(f"{key}={value}\n" for key, value in properties.items())
+
+
+def _write(path: Path, text: str) -> Path:
+    return write_private(path, text.encode())

@@ -159,7 +159,7 @@ class DockerCluster(ProcessCluster):
             ports[f"{self._subnet.client_port}/tcp"] = (own, self._subnet.client_port)
             ports[f"{inner}/tcp"] = (own, self._subnet.broker_port)
         return NodeContainer(
-            name=f"kafkaos-{self._subnet.number}-{node.name}",
+            name=f"{docker_engine.stem(self._subnet.number)}-{node.name}",
             host_name=node.name,
             image=self._images.get(node.id, self._image),
             place=self._places[node.id],

@@ -7,6 +7,7 @@ more. So testcontainers' own reaper, an image of its own, is not needed.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import signal
 import socket
@@ -137,6 +138,14 @@ class ContainerProcess:
 def labels(lock: Path) -> dict[str, str]:
     """By these `sweep` knows a container or network, once nobody holds this lock any more."""
     return {LOCK_LABEL: str(lock), STATE_LABEL: str(state_folder())}
+
+
+def stem(number: int) -> str:
+    """How the names of a cluster's containers and networks begin.
+
+    The engine is the machine's, the numbers of clusters are of a state folder: two users may have the same one.
+    """
+    return f"kafkaos-{number}-{hashlib.sha256(str(state_folder()).encode()).hexdigest()[:6]}"
 
 
 def sweep(client: docker.DockerClient) -> list[str]:

@@ -51,13 +51,13 @@ class Networks:
 
     def together(self, nodes: Sequence[Node]) -> dict[int, Place]:
         """One network for all nodes; SetupFailed where there is no room for it."""
-        return self._network(f"kafkaos-{self._number}", nodes, 0, prefix=24)
+        return self._network(docker_engine.stem(self._number), nodes, 0, prefix=24)
 
     def apart(self, nodes: Sequence[Node]) -> dict[int, Place]:
         """A network for each node; SetupFailed where there is no room for them."""
         places: dict[int, Place] = {}
         for part, node in enumerate(nodes):
-            name = f"kafkaos-{self._number}-{node.name}"
+            name = f"{docker_engine.stem(self._number)}-{node.name}"
             places |= self._network(name, [node], part, prefix=PREFIX_OF_A_NODE)
         return places
 

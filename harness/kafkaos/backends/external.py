@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from kafkaos.backends import scram
 from kafkaos.backends.administration import members_of
 from kafkaos.backends.ready import wait_until
 from kafkaos.backends.topics import ADMIN_TIMEOUT_S, Topics
@@ -123,8 +124,11 @@ class ExternalCluster(Topics):
                     f"a Java client cannot be told of sasl.mechanism={given.get('sasl.mechanism')}: "
                     f"there are {', '.join(LOGIN_MODULES)}"
                 )
-            login = f'username="{given["sasl.username"]}" password="{given.get("sasl.password", "")}"'
-            java["sasl.jaas.config"] = f"{module} required {login};"
+            user, password = (
+                scram.quoted(given["sasl.username"]),
+                scram.quoted(given.get("sasl.password", "")),
+            )
+            java["sasl.jaas.config"] = f'{module} required username="{user}" password="{password}";'
         return java
 
     def _pem(self) -> Path:

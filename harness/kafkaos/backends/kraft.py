@@ -18,6 +18,7 @@ from kafkaos.backends.network import Subnet
 from kafkaos.cluster import Node, Role
 from kafkaos.errors import SetupFailed
 from kafkaos.spec import ClusterSpec
+from kafkaos.tls.certs_text import escaped, java_properties
 
 FORMAT_DEADLINE_S = 60.0
 # Enough for the storage tool to make a checkpoint, which is the same for every node.
@@ -180,9 +181,7 @@ def write_properties(path: Path, properties: Mapping[str, str]) -> None:
     """A Java properties file that only its owner may read (it holds store passwords)."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as handle:
-        handle.writelines(
-            f"{key}={value.replace(chr(92), chr(92) * 2)}\n" for key, value in properties.items()
-        )
+        handle.write(java_properties(properties))
 
 
 def new_cluster_id() -> str:
@@ -216,7 +215,7 @@ def bootstrap_checkpoint(jvm: Jvm) -> Path:
     with tempfile.TemporaryDirectory() as temporary:
         data = Path(temporary) / "data"
         config = Path(temporary) / "server.properties"
-        config.write_text(FORMAT_PROPERTIES.format(data=data))
+        config.write_text(FORMAT_PROPERTIES.format(data=escaped(str(data))))
         command = jvm.command("kafka.tools.StorageTool", "format", "-t", new_cluster_id(), "-c", str(config))
         result = subprocess.run(
             command, capture_output=True, text=True, timeout=FORMAT_DEADLINE_S, check=False

@@ -50,7 +50,7 @@ def java_properties(mechanism: Mechanism, user: str, password: str) -> dict[str,
     return {
         "security.protocol": "SASL_SSL",
         "sasl.mechanism": mechanism,
-        "sasl.jaas.config": f'{LOGIN_MODULE} required username="{_quoted(user)}" password="{_quoted(password)}";',
+        "sasl.jaas.config": f'{LOGIN_MODULE} required username="{quoted(user)}" password="{quoted(password)}";',
     }
 
 
@@ -105,5 +105,6 @@ def knows(
     )
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """What stands between the quotes of a JAAS login."""
     return text.replace("\\", "\\\\").replace('"', '\\"')

@@ -86,7 +86,8 @@ def _write_write(recording: Recording) -> pl.DataFrame:
     known = written(recording).filter(pl.col("fate") != "aborted").drop_nulls(["place", "offset"])
     columns = ["txn", "topic", "partition", "place", "offset", "value", "invoked_ns"]
     table = pl.concat([placed.select(columns), known.select(columns)])
-    table = table.unique(["place", "offset", "txn"], keep="first").sort("place", "offset")
+    # Of two that nobody knows which of lies there, one is before the other everywhere: by chance they made a circle.
+    table = table.unique(["place", "offset", "txn"], keep="first").sort("place", "offset", "txn")
     return (
         table.with_columns(before=pl.col("txn").shift().over("place"), after="txn", kind=pl.lit("write"))
         .drop_nulls("before")

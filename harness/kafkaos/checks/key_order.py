@@ -120,15 +120,16 @@ def _first_deliveries(sent: pl.DataFrame, reads: pl.DataFrame) -> pl.DataFrame:
 def _sentence(lines: pl.DataFrame, row: dict[str, Any]) -> str:
     same = [pl.col(name) == row[name] for name in _READER]
     if row["program"]:
-        other = lines.filter(
-            *same, pl.col("sender") == row["sender"], pl.col("sent_row") == row["after_row"]
-        ).row(0, named=True)
+        # Rows are counted anew in each incarnation, and keys that go round fall on the same ones.
+        mine = [pl.col(name) == row[name] for name in ("sender", "sender_incarnation")]
+        other = lines.filter(*same, *mine, pl.col("sent_row") == row["after_row"]).row(0, named=True)
         how = "before" if row["sent_row"] < other["sent_row"] else "after"
         return (
             f"{row['client']} was given record {row['value']} of key {row['key']} in {at(row)} after record "
             f"{other['value']} in {at(other)}, but {row['sender']} had sent it {how} that."
         )
-    other = lines.filter(*same, pl.col("sent_done_ns") == row["behind_ns"]).row(0, named=True)
+    # The acknowledgements of a whole batch have one time: the last of them that was read is behind this one.
+    other = lines.filter(*same, pl.col("sent_done_ns") == row["behind_ns"]).row(-1, named=True)
     return (
         f"{row['client']} was given record {row['value']} of key {row['key']} in {at(row)} before record "
         f"{other['value']} in {at(other)}, which had been acknowledged to {other['sender']} before "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import polars as pl
 
@@ -11,6 +11,7 @@ from kafkaos.checks.verdict import WITNESSES_MAX, Witness
 from kafkaos.history import Recording
 
 NS_PER_S = 1_000_000_000
+_TIES: Final = ("topic", "partition", "offset", "value", "client", "incarnation", "row", "place")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,8 +129,13 @@ def delivery(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def first_rows(table: pl.DataFrame, *order: str) -> list[dict[str, Any]]:
-    """The first few rows of a table of breaches, in the order given."""
-    return table.sort(*order, nulls_last=True).head(WITNESSES_MAX).to_dicts()
+    """The first few rows of a table of breaches, in the order given.
+
+    Of equal ones the same at each look: a whole batch has one time, and groups and joins come out in any order.
+    """
+    known = {name for name, kind in table.schema.items() if not kind.is_nested()}
+    ties = [name for name in _TIES if name in known and name not in order]
+    return table.sort(*order, *ties, nulls_last=True).head(WITNESSES_MAX).to_dicts()
 
 
 def at(row: dict[str, Any]) -> str:

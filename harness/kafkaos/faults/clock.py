@@ -6,6 +6,7 @@ Kafka measures time-outs, stays right, as it does when an operator or NTP sets a
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import time
@@ -163,9 +164,10 @@ def forget_shared(since_s: float) -> None:
         match = _SHARED.fullmatch(path.name)
         if match is None or psutil.pid_exists(int(match[1])):
             continue
-        state = path.stat()
-        if state.st_uid == os.geteuid() and state.st_mtime >= since_s - _STAMP_SLACK_S:
-            path.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):  # another run's healing was quicker
+            state = path.stat()
+            if state.st_uid == os.geteuid() and state.st_mtime >= since_s - _STAMP_SLACK_S:
+                path.unlink()
 
 
 def _by(offset_file: Path) -> dict[str, str]:

@@ -43,7 +43,8 @@ def _values(path: Path) -> Iterator[Any]:
     if path.suffix == ".edn":
         yield from read_edn(text)
     elif path.suffix in (".jsonl", ".ndjson"):
-        yield from (json.loads(line) for line in text.splitlines() if line.strip())
+        # splitlines would cut at U+2028 within a value.
+        yield from (json.loads(line) for line in text.split("\n") if line.strip())
     else:
         yield json.loads(text)
 

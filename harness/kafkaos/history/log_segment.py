@@ -8,6 +8,7 @@ not change when a bit of the records does.
 from __future__ import annotations
 
 import mmap
+import os
 import struct
 import zlib
 from collections.abc import Iterator
@@ -36,9 +37,14 @@ class Batch:
 def read_batches(folder: Path) -> Iterator[Batch]:
     """All whole batches of a partition's folder, in order; what follows a torn one in a segment is left out."""
     for path in sorted(folder.glob("*.log")):
-        if path.stat().st_size:
-            with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-                yield from _of_segment(content)
+        try:
+            file = path.open("rb")
+        except FileNotFoundError:  # retention, or the cleaner, took the segment away since it was listed
+            continue
+        with file:
+            if os.fstat(file.fileno()).st_size:
+                with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+                    yield from _of_segment(content)
 
 
 def _of_segment(content: mmap.mmap) -> Iterator[Batch]:

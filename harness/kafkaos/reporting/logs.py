@@ -58,13 +58,14 @@ def broker_logs(folder: Path, recording: Recording) -> dict[str, str]:
 
 
 def _moment(line: str) -> float | None:
-    """Of `[2026-01-31 08:15:30,123] …`, in the machine's own time as Kafka's log4j writes it."""
+    """Of `[2026-01-31 08:15:30,123Z] …`; without the Z, as Kafka 3 writes it, in the machine's own time."""
     if not line.startswith("["):
         return None
     try:
-        return datetime.datetime.strptime(line[1:24], "%Y-%m-%d %H:%M:%S,%f").timestamp()
+        moment = datetime.datetime.strptime(line[1:24], "%Y-%m-%d %H:%M:%S,%f")
     except ValueError:
         return None
+    return (moment.replace(tzinfo=datetime.UTC) if line[24:25] == "Z" else moment).timestamp()
 
 
 def _shortened(text: str) -> str:

@@ -123,8 +123,12 @@ def begin(out: Path) -> None:
 def append(out: Path, result: Result) -> None:
     """Add a line; a folder that is not there is made."""
     out.mkdir(parents=True, exist_ok=True)
-    with (out / RESULTS_FILE).open("a", encoding="utf-8") as file:
-        file.write(json.dumps(result.to_json(), ensure_ascii=False) + "\n")
+    with (out / RESULTS_FILE).open("a+b") as file:
+        file.seek(0)
+        whole, newline, half = file.read().rpartition(b"\n")
+        if half:  # of a writer that was killed, or had no room: what comes behind it would be broken too
+            file.truncate(len(whole + newline))
+        file.write(json.dumps(result.to_json(), ensure_ascii=False).encode() + b"\n")
 
 
 def read(out: Path) -> list[Result]:
@@ -139,7 +143,8 @@ def read(out: Path) -> list[Result]:
     whole, _, _ = path.read_text(encoding="utf-8").rpartition(
         "\n"
     )  # a writer that was killed left half a line
-    for number, line in enumerate(whole.splitlines(), 1):
+    # splitlines would cut at U+2028 within a sentence.
+    for number, line in enumerate(whole.split("\n") if whole else [], 1):
         try:
             result = Result.from_json(json.loads(line))
         except (ValueError, TypeError, AttributeError) as error:

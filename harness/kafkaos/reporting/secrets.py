@@ -14,7 +14,7 @@ _SECRET_NAME = re.compile(
 )
 _ASSIGNED = re.compile(
     r"""(?P<name>[\w.\-]*(?:password|passwd|secret|token|credential|jaas\.config)[\w.\-]*)"""
-    r"""(?P<sign>["']?\s*[:=]\s*)(?P<value>"[^"\n]*"|'[^'\n]*'|[^\s,;}\]]+)""",
+    r"""(?P<sign>["']?\s*[:=]\s*)(?P<value>"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|[^\s,;}\]]+)""",
     re.IGNORECASE,
 )
 _PEM = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL)

@@ -13,10 +13,11 @@ PORT = 9093  # the port of Kafka's own TLS examples
 def java_properties(values: Mapping[str, str], *, comment: str = "") -> str:
     """A Java properties file: backslashes doubled and all beyond ASCII as escapes, as Java expects."""
     lines = [f"# {line}" for line in comment.splitlines()]
-    return "\n".join([*lines, *(f"{key}={_escaped(value)}" for key, value in values.items())]) + "\n"
+    return "\n".join([*lines, *(f"{key}={escaped(value)}" for key, value in values.items())]) + "\n"
 
 
-def _escaped(value: str) -> str:
+def escaped(value: str) -> str:
+    """A value as Java reads it from a properties file, which it takes for Latin-1."""
     units = value.replace("\\", "\\\\").encode("utf-16-be")
     codes = (int.from_bytes(units[at : at + 2], "big") for at in range(0, len(units), 2))
     return "".join(chr(code) if 0x20 <= code < 0x7F else f"\\u{code:04x}" for code in codes)

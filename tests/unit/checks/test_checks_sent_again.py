@@ -154,3 +154,16 @@ def test_who_reads_committed_records_is_not_held_to_the_aborted_place(outcome: s
     assert story.judge(at_least_once) is Status.UNKNOWN
     story.add("read", "reader", 4, 7, group="billing")
     assert story.judge(at_least_once) is Status.PASS
+
+
+def test_two_that_may_both_have_written_the_same_records_make_no_circle() -> None:
+    """Killed before a word of their ends: whoever is taken for the first of them is so in every partition."""
+    story = Story()
+    for client in ("killed", "successor"):
+        story.add("begin", client, transaction=0)
+        for partition in range(12):
+            story.add("send", client, None, 7 + partition, partition=partition, transaction=0, outcome="info")
+        story.add("end", client, transaction=0, outcome="info")
+    for partition in range(12):
+        story.add("final", "final", 0, 7 + partition, partition=partition, isolation="committed")
+    assert story.judge(no_dirty_cycle) is Status.PASS

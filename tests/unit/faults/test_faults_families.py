@@ -112,6 +112,18 @@ def test_what_the_clock_library_shared_goes_with_its_process(
     }
 
 
+def test_what_another_run_took_away_meanwhile_is_fine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two runs side by side heal their clocks: each looks at all that is left of dead processes."""
+    monkeypatch.setattr("kafkaos.faults.clock.SHARED_FOLDER", tmp_path)
+    left = tmp_path / f"faketime_shm_{2**22 + 1}"
+    left.touch()
+    monkeypatch.setattr("kafkaos.faults.clock.psutil.pid_exists", lambda _: left.unlink())
+    forget_shared(1000.0)
+    assert not left.exists()
+
+
 def test_damage_hits_the_tail_alone(tmp_path: Path) -> None:
     """One bit of one byte changes, or the last bytes are gone; what is before stays as it was."""
     segment = tmp_path / "0.log"

@@ -57,10 +57,11 @@ def test_jepsen_s_anomalies_are_found_and_a_healthy_history_breaks_nothing(
 
 
 def test_the_same_history_as_json_has_the_same_rows(tmp_path: Path) -> None:
-    """Op maps in JSON lines are read as those in EDN."""
+    """Op maps in JSON lines are read as those in EDN, whatever text is in them: U+2028 ends no line of JSON."""
     (tmp_path / "history.edn").write_text(HISTORY % LOST)
-    ops = list(read_edn(HISTORY % LOST))
-    (tmp_path / "history.jsonl").write_text("".join(json.dumps(op) + "\n" for op in ops))
+    ops = [{**op, "error": "one\u2028two"} for op in read_edn(HISTORY % LOST)]
+    lines = "".join(json.dumps(op, ensure_ascii=False) + "\n" for op in ops)
+    (tmp_path / "history.jsonl").write_text(lines, encoding="utf-8")
     assert read_history(tmp_path / "history.jsonl").equals(read_history(tmp_path / "history.edn"))
 
 

@@ -62,3 +62,11 @@ def test_a_torn_batch_and_preallocated_zeros_end_the_segment(folder: Path) -> No
 def test_a_folder_that_is_not_there_holds_nothing(tmp_path: Path) -> None:
     """A broker that lost its directory has no batches."""
     assert list(read_batches(tmp_path / "gone")) == []
+
+
+def test_a_segment_that_retention_takes_meanwhile_holds_nothing(folder: Path) -> None:
+    """The broker lives: it deletes a segment between the listing of the folder and the look into the file."""
+    batches = read_batches(folder)
+    assert next(batches).first == 0
+    (folder / "00000000000000000003.log").unlink()
+    assert [one.first for one in batches] == [2]

@@ -35,8 +35,8 @@ def state(leader: int | None, epoch: int, isr: list[int]) -> dict[str, object]:
 
 
 def log_time(at_s: float) -> str:
-    """Unix time as Kafka's log4j writes it, in the machine's own time zone."""
-    return f"{datetime.datetime.fromtimestamp(at_s):%Y-%m-%d %H:%M:%S,%f}"[:-3]
+    """Unix time as a broker's log tells it."""
+    return f"{datetime.datetime.fromtimestamp(at_s, datetime.UTC):%Y-%m-%d %H:%M:%S,%f}"[:-3] + "Z"
 
 
 EVENTS = [

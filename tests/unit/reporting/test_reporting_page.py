@@ -7,6 +7,8 @@ import re
 from html import unescape
 from pathlib import Path
 
+import pytest
+
 from kafkaos.cli import execute
 from kafkaos.reporting import results
 from kafkaos.reporting.results import Result
@@ -65,6 +67,22 @@ def test_of_a_repeated_test_the_last_result_counts(tmp_path: Path) -> None:
     with (tmp_path / results.RESULTS_FILE).open("a") as file:
         file.write('{"test": "b", "outc')
     assert [r.outcome for r in results.read(tmp_path)] == ["held"]
+
+
+def test_a_session_goes_on_behind_half_a_line(tmp_path: Path) -> None:
+    """Killed, or out of room, while it wrote: the lines of the resumed session are whole."""
+    (tmp_path / results.RESULTS_FILE).write_text('{"test": "b", "outc')
+    for test in ("a", "b"):
+        results.append(tmp_path, Result(test=test, outcome="held", sentence="", seed=1, reproduce=""))
+    assert [r.test for r in results.read(tmp_path)] == ["a", "b"]
+
+
+@pytest.mark.parametrize("separator", ["\u2028", "\x85"])
+def test_a_sentence_may_have_separators_of_unicode(tmp_path: Path, separator: str) -> None:
+    """They end a line for Python's splitlines, and not for JSON; what applications write may have any."""
+    sentence = f"one{separator}two"
+    results.append(tmp_path, Result(test="a", outcome="held", sentence=sentence, seed=1, reproduce=""))
+    assert [r.sentence for r in results.read(tmp_path)] == [sentence]
 
 
 def test_what_is_no_run_is_told_in_one_sentence(tmp_path: Path, capsys) -> None:

@@ -10,7 +10,7 @@ from allure_commons import model2
 from kafkaos.errors import SetupFailed
 from kafkaos.reporting.allure3 import silence
 from kafkaos.reporting.allure_privacy import AllurePrivacy
-from kafkaos.reporting.secrets import without_home
+from kafkaos.reporting.secrets import clean_text, without_home
 
 TRACE = f"{Path.home()}/project/client.py:3: ssl.key.password=hunter2"
 TELLS_GOOGLE = """
@@ -73,3 +73,11 @@ def test_the_page_of_allure_tells_nobody_of_its_reader(tmp_path: Path) -> None:
     page.write_text(page.read_text().replace("report()", "load('https://www.googletagmanager.com/other.js')"))
     with pytest.raises(SetupFailed, match="an unknown form"):
         silence(page)
+
+
+@pytest.mark.parametrize("told", [r'password="a\"b\\c d" (X)', r'{"sasl.password": "a\"b\\c d"} (X)'])
+def test_a_quote_within_a_password_does_not_end_it(told: str) -> None:
+    """Escaped, as JAAS and JSON have it: what is behind it is as secret, and what is behind the password stays."""
+    cleaned = clean_text(told)
+    assert "b" not in cleaned.partition("(hidden)")[2]
+    assert cleaned.endswith("(X)")

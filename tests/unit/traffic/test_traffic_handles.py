@@ -210,9 +210,10 @@ def test_commit_before_processing_is_ahead_of_the_work(around: Surroundings, moc
     rows = rows_of(around).filter(pl.col("client") == "desk")
     committed = rows.filter((pl.col("op") == "commit") & (pl.col("outcome") == "ok"))["offset"].max()
     processed = rows.filter(pl.col("op") == "process")["offset"].max()
-    assert committed == 100
+    # How many records come at once, all or in two parts, is the client's to say.
+    assert committed is not None
     assert processed is not None
-    assert processed < 99
+    assert committed > processed + 1
 
 
 def test_a_foreign_record_is_named_by_its_content_and_a_damaged_one_of_ours_is_corrupt(

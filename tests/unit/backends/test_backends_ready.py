@@ -1,0 +1,58 @@
+"""Readiness, told by a client whose brokers are made up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from kafkaos.backends import ready
+
+ADDRESSES = {1: "127.0.0.1:1", 2: "127.0.0.1:2"}
+
+
+class MadeUpProducer:
+    """Acknowledges at once; the partition is led by one after the other of `leaders`."""
+
+    def __init__(self, leaders: list[int]) -> None:
+        self._leaders = leaders
+        self._delivered: list[Callable[[Any, Any], None]] = []
+        self.value = b""
+
+    def list_topics(self, topic: str | None = None, *, timeout: float) -> Any:
+        assert timeout > 0
+        if topic is None:
+            return SimpleNamespace(brokers=ADDRESSES)
+        leader = self._leaders.pop(0) if len(self._leaders) > 1 else self._leaders[0]
+        return SimpleNamespace(
+            topics={topic: SimpleNamespace(partitions={0: SimpleNamespace(leader=leader)})}
+        )
+
+    def produce(self, _topic: str, value: bytes, *, on_delivery: Callable[[Any, Any], None]) -> None:
+        self.value = value
+        self._delivered.append(on_delivery)
+
+    def poll(self, _timeout_s: float) -> None:
+        for delivered in self._delivered:
+            delivered(None, None)
+
+
+@pytest.mark.parametrize("before", [-1, 1])
+def test_a_leader_that_goes_once_more_is_waited_for(before: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine a broker loses its session between the acknowledgement and the reading."""
+    producer = MadeUpProducer([before, 2])
+    asked: list[str] = []
+
+    def values(address: str, *_: Any, **__: Any) -> list[bytes]:
+        asked.append(address)
+        return [producer.value] if address == ADDRESSES[2] else []
+
+    monkeypatch.setattr(ready, "Producer", lambda _: producer)
+    monkeypatch.setattr(ready, "_listens", lambda _: True)
+    monkeypatch.setattr(ready, "create_topic", lambda *_, **__: 0)
+    monkeypatch.setattr(ready, "first_values", values)
+    monkeypatch.setattr(ready, "find_coordinator", lambda address, *_, **__: asked.append(address))
+    ready.round_trip({"bootstrap.servers": "made up"}, addresses=ADDRESSES, tls=None, timeout_s=0.5)
+    assert asked == [*([ADDRESSES[1]] if before == 1 else []), ADDRESSES[2], ADDRESSES[2]]
