@@ -96,10 +96,13 @@ def adapted(spec: ClusterSpec, setup: Setup) -> ClusterSpec:
 
 def sweep(setup: Setup) -> None:
     """Remove what a dead harness left; asked for before the first cluster of a session."""
-    network.sweep()
     if setup.backend == "docker":
         from kafkaos.backends import docker_engine
 
+        # Containers first: no process ends with its harness there, and they write into the folders while they run.
         client = docker_engine.engine()
-        docker_engine.sweep(client)
-        client.close()
+        try:
+            docker_engine.sweep(client)
+        finally:
+            client.close()
+    network.sweep()
