@@ -26,6 +26,7 @@ from kafkaos.errors import SetupFailed, WaitExpired
 
 LOCK_LABEL = "kafkaos.lock"
 STATE_LABEL = "kafkaos.state"
+DEFAULT_PLACE = "unix:///var/run/docker.sock"
 KILL_DEADLINE_S = 30.0
 ENGINE_TIMEOUT_S = 120
 KILLED = 128 + signal.SIGKILL
@@ -33,28 +34,40 @@ KILLED = 128 + signal.SIGKILL
 
 def engine() -> docker.DockerClient:
     """A client of the engine that answers; SetupFailed, with the way out, where none does."""
-    where = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
+    where = _place()
     if not where.startswith("unix://"):
         raise SetupFailed(
-            f"the Docker engine at {where} is on another machine, with which no folders can be shared: "
-            "unset DOCKER_HOST, or use a client of your own cluster by --kafka-bootstrap"
+            f"the Docker engine at {where} is on another machine, with which no folders can be shared: unset "
+            "DOCKER_HOST (or choose another `docker context`), or test a cluster that is there already by "
+            "--kafka-bootstrap"
         )
     advice = "start it, or take the backend `process`, which needs none"
     try:
         # By ourselves first: the engine's client leaves its socket open where nobody answers.
         with socket.socket(socket.AF_UNIX) as probe:
             probe.connect(where.removeprefix("unix://"))
+    except PermissionError as error:
+        raise SetupFailed(
+            f"you may not use the Docker engine at {where} ({error.strerror}): join the group that may (`docker`, as "
+            "a rule) and log in anew, or take the backend `process`, which needs none"
+        ) from None
     except OSError as error:
         raise SetupFailed(f"no Docker engine answers at {where} ({error.strerror}): {advice}") from None
-    client = docker.from_env(timeout=ENGINE_TIMEOUT_S)
     try:
-        client.ping()
+        # To make a client is to ask the engine for its version.
+        client = docker.DockerClient(base_url=where, timeout=ENGINE_TIMEOUT_S)
     except DockerException as error:
-        client.close()
         raise SetupFailed(
             f"the Docker engine at {where} is not well ({_first_line(error)}): {advice}"
         ) from None
     return client
+
+
+def _place() -> str:
+    """Where testcontainers finds the engine: containers and what we ask ourselves are to be of the same one."""
+    from testcontainers.core.docker_client import get_docker_host
+
+    return get_docker_host() or DEFAULT_PLACE
 
 
 def unavailable() -> str | None:
