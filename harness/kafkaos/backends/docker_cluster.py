@@ -148,7 +148,7 @@ class DockerCluster(ProcessCluster):
                 self._containers[node.id] = wanted.make(self._client)
                 self._made_of[node.id] = wanted
                 self._containers[node.id].start()
-        return ContainerProcess(self._containers[node.id].get_wrapped_container(), node.name, log)
+            return ContainerProcess(self._containers[node.id].get_wrapped_container(), node.name, log)
 
     def _wanted(self, node: Node, log: Path) -> NodeContainer:
         """What the node's container is to be made of now."""
@@ -208,12 +208,16 @@ class DockerCluster(ProcessCluster):
         container.get_docker_client().client.close()
 
     def close(self) -> None:
-        """Remove every container, the network, and the cluster's files."""
-        for node_id in list(self._containers):
-            self._remove(node_id)
-        self._networks.remove()
-        super().close()
-        self._client.close()
+        """Remove every container, the network, and the cluster's files: these also where the engine is gone."""
+        try:
+            for node_id in list(self._containers):
+                self._remove(node_id)
+            self._networks.remove()
+        finally:
+            # Nobody is left to be ended, or nobody who could be asked to.
+            self._processes.clear()
+            super().close()
+            self._client.close()
 
 
 def adapted(spec: ClusterSpec) -> ClusterSpec:

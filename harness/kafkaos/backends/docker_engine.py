@@ -81,16 +81,23 @@ def unavailable() -> str | None:
 
 @contextlib.contextmanager
 def told(what: str) -> Iterator[None]:
-    """The engine's refusals as one sentence, SetupFailed."""
+    """The engine's refusals, and that it answers no more, as one sentence, SetupFailed."""
     try:
         yield
     except APIError as error:
         text = str(error.explanation or error)
         if "port is already allocated" in text or "address already in use" in text:
             text = f"{text}; end the program that has the port, or choose another client_port"
+        if "no space left on device" in text:
+            text = f"{text}; free some: `docker system df` tells what takes it"
         raise SetupFailed(f"Docker could not {what}: {text}") from None
     except DockerException as error:
         raise SetupFailed(f"Docker could not {what}: {_first_line(error)}") from None
+    except OSError as error:  # of the connection: requests' own errors are of this kind
+        raise SetupFailed(
+            f"Docker could not {what}: the engine does not answer any more ({_first_line(error)}); start it again, and "
+            "have `kafkaos heal` remove what is left there"
+        ) from None
 
 
 class ContainerProcess:
@@ -108,11 +115,12 @@ class ContainerProcess:
     def poll(self) -> int | None:
         """The exit status (negative: minus the signal), or None while it runs."""
         if self.returncode is None:
-            try:
-                self._container.reload()
-            except NotFound:
-                self.returncode = -signal.SIGKILL
-                return self.returncode
+            with told(f"look at {self.name}"):
+                try:
+                    self._container.reload()
+                except NotFound:
+                    self.returncode = -signal.SIGKILL
+                    return self.returncode
             state: dict[str, Any] = self._container.attrs["State"]
             if not state["Running"]:
                 code = int(state["ExitCode"])
@@ -123,12 +131,13 @@ class ContainerProcess:
         """Send a signal to the node; False if it had already ended."""
         if self.poll() is not None:
             return False
-        try:
-            self._container.kill(signal=signal.Signals(number).name)
-        except APIError as error:
-            if self.poll() is not None:
-                return False
-            raise SetupFailed(f"Docker could not signal {self.name}: {error.explanation}") from None
+        with told(f"signal {self.name}"):
+            try:
+                self._container.kill(signal=signal.Signals(number).name)
+            except APIError:
+                if self.poll() is not None:
+                    return False
+                raise
         return True
 
     def wait(self, timeout_s: float) -> int:
@@ -164,11 +173,9 @@ def stem(number: int) -> str:
 def sweep(client: docker.DockerClient) -> list[str]:
     """Remove containers and networks whose harness is gone; their names."""
     removed = []
-    mine: dict[str, Any] = {"label": f"{STATE_LABEL}={state_folder()}"}
-    things: list[Any] = [*client.containers.list(all=True, filters=mine), *client.networks.list(filters=mine)]
-    for thing in things:
-        told = thing.labels if isinstance(thing, Container) else thing.attrs["Labels"]
-        lock = try_lock(Path(told[LOCK_LABEL]))
+    for thing in labelled(client, f"{STATE_LABEL}={state_folder()}"):
+        own = thing.labels if isinstance(thing, Container) else thing.attrs["Labels"]
+        lock = try_lock(Path(own[LOCK_LABEL]))
         if lock is None:
             continue
         try:
@@ -177,6 +184,15 @@ def sweep(client: docker.DockerClient) -> list[str]:
         finally:
             os.close(lock)
     return removed
+
+
+def labelled(client: docker.DockerClient, label: str) -> list[Any]:
+    """Containers and networks that have it, the containers first."""
+    mine: dict[str, Any] = {"label": label}
+    with told("list what it has of kafkaos"):
+        # Each is looked at after it was listed: another run may have removed its own in between.
+        containers = client.containers.list(all=True, ignore_removed=True, filters=mine)
+        return [*containers, *client.networks.list(filters=mine)]
 
 
 def sweep_if_there() -> list[str]:
@@ -193,18 +209,19 @@ def sweep_if_there() -> list[str]:
 def remove(thing: Any) -> None:
     """Remove a container, running or not, or a network; one that is gone is fine."""
     deadline_s = time.monotonic() + KILL_DEADLINE_S
-    while True:
-        try:
-            thing.remove(**({"force": True, "v": True} if isinstance(thing, Container) else {}))
-        except NotFound:
-            return
-        except APIError as error:
-            # Another remover is at it, or a container of the network is just ending.
-            if error.status_code not in (403, 409) or time.monotonic() > deadline_s:
-                raise SetupFailed(f"Docker could not remove {thing.name}: {error.explanation}") from None
-            time.sleep(0.05)
-        else:
-            return
+    with told(f"remove {thing.name}"):
+        while True:
+            try:
+                thing.remove(**({"force": True, "v": True} if isinstance(thing, Container) else {}))
+            except NotFound:
+                return
+            except APIError as error:
+                # Another remover is at it, or a container of the network is just ending.
+                if error.status_code not in (403, 409) or time.monotonic() > deadline_s:
+                    raise
+                time.sleep(0.05)
+            else:
+                return
 
 
 def _first_line(error: BaseException) -> str:

@@ -62,6 +62,10 @@ class Networks:
         return places
 
     def _network(self, name: str, nodes: Sequence[Node], part: int, *, prefix: int) -> dict[int, Place]:
+        with docker_engine.told("make a network"):
+            return self._in_free_range(name, nodes, part, prefix=prefix)
+
+    def _in_free_range(self, name: str, nodes: Sequence[Node], part: int, *, prefix: int) -> dict[int, Place]:
         for base in RANGES:
             whole = IPv4Network(f"{base}.{self._number}.0/24")
             subnet = list(whole.subnets(new_prefix=prefix))[part]
@@ -75,7 +79,7 @@ class Networks:
                 made._docker.client.close()
                 if "overlaps" in str(error.explanation):
                     continue
-                raise SetupFailed(f"Docker could not make a network: {error.explanation}") from None
+                raise
             self._made.append(made)
             addresses = zip(nodes, free, strict=False)
             return {node.id: Place(name, address, gateway) for node, address in addresses}

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import json
+import random
 import socket
 import threading
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
+import requests
+from docker.errors import APIError, NotFound
+from docker.models.containers import ContainerCollection
+from docker.models.networks import NetworkCollection
 
 from kafkaos.backends import docker_engine, network
+from kafkaos.backends.docker_cluster import DockerCluster
+from kafkaos.backends.docker_engine import ContainerProcess, told
 from kafkaos.backends.start import Setup, sweep
 from kafkaos.errors import SetupFailed
+from kafkaos.spec import load_spec
+
+GONE = requests.exceptions.ConnectionError("('Connection aborted.', FileNotFoundError(2, 'No such file'))")
 
 
 class FakeClient:
@@ -100,3 +111,85 @@ def test_the_engine_is_the_one_that_testcontainers_takes(
     assert docker_engine._place() == "unix:///mine/docker.sock"
     monkeypatch.setenv("DOCKER_HOST", "unix:///given/docker.sock")
     assert docker_engine._place() == "unix:///given/docker.sock"
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (APIError("500", explanation="Bind for 127.7.1.1:19092 failed: port is already allocated"),
+         "Docker could not start broker-1: Bind for 127.7.1.1:19092 failed: port is already allocated; end the"),
+        (APIError("500", explanation="write /x: no space left on device"), "free some: `docker system df`"),
+        (GONE, "the engine does not answer any more (('Connection aborted.'"),
+        (requests.exceptions.ReadTimeout("Read timed out."), "start it again, and have `kafkaos heal` remove"),
+    ],
+)  # fmt: skip
+def test_what_the_engine_refuses_and_that_it_is_gone_is_one_sentence(error: Exception, sentence: str) -> None:
+    """Each with what to do."""
+    with pytest.raises(SetupFailed) as failed, told("start broker-1"):
+        raise error
+    assert sentence in str(failed.value)
+    assert "\n" not in str(failed.value)
+
+
+class FakeContainer:
+    """One of an engine that dies."""
+
+    name = "broker-1"
+
+    def __init__(self) -> None:
+        self.attrs = {"State": {"Running": True, "Pid": 77}}
+        self.engine_is_there = True
+
+    def reload(self) -> None:
+        if not self.engine_is_there:
+            raise GONE
+
+    def kill(self, **_: Any) -> None:
+        self.reload()
+
+    def remove(self, **_: Any) -> None:
+        self.reload()
+
+
+def test_an_engine_that_dies_in_the_middle_is_told_by_whoever_looks_at_a_node(tmp_path: Path) -> None:
+    """Its state, a signal to it, and its removal: no traceback of a connection."""
+    container: Any = FakeContainer()
+    process = ContainerProcess(container, "broker-1", tmp_path / "log")
+    assert process.poll() is None
+    container.engine_is_there = False
+    for use in (process.poll, lambda: process.signal(9), lambda: docker_engine.remove(container)):
+        with pytest.raises(SetupFailed, match=r"broker-1: the engine does not answer any more"):
+            use()
+
+
+def test_a_cluster_whose_engine_died_leaves_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told, and the cluster's folder, which has its keys, is gone all the same."""
+    monkeypatch.setenv("KAFKAOS_STATE", str(tmp_path))
+    subnet = network.reserve([1], client_port=None, rng=random.Random(1))
+    container: Any = FakeContainer()
+    container.engine_is_there = False
+    client, nothing = FakeClient(), Mock()
+    cluster = DockerCluster(
+        load_spec("single"), client=client, image=nothing, supervisor=nothing, subnet=subnet, log_folder=tmp_path
+    )  # fmt: skip
+    cluster._containers[1] = Mock(_container=container)
+    cluster._processes[1] = Mock(signal=lambda _: container.reload())
+    with pytest.raises(SetupFailed, match="the engine does not answer any more"):
+        cluster.close()
+    assert not subnet.folder.exists()
+    assert client.closed
+
+
+def test_a_container_that_another_run_removes_while_they_are_listed_is_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Runs side by side: the one ends its cluster just when the other one looks for what the dead left."""
+    monkeypatch.setenv("KAFKAOS_STATE", str(tmp_path))
+    api = Mock()
+    api.containers.return_value = [{"Id": "gone"}]
+    api.inspect_container.side_effect = NotFound("no such container")
+    api.networks.return_value = []
+    client: Any = Mock(api=api)
+    client.containers, client.networks = ContainerCollection(client), NetworkCollection(client)
+    assert docker_engine.sweep(client) == []
+    assert api.inspect_container.called
