@@ -21,7 +21,7 @@ import docker
 from testcontainers.core.container import DockerContainer
 
 from kafkaos.backends import docker_engine, kraft, mounts, network
-from kafkaos.backends.docker_engine import ContainerProcess, labels, told
+from kafkaos.backends.docker_engine import LOCK_LABEL, ContainerProcess, labelled, labels, told, whole
 from kafkaos.backends.docker_image import KafkaImage, image_for
 from kafkaos.backends.docker_network import NOWHERE, Networks, host_is_in
 from kafkaos.backends.docker_node import NodeContainer
@@ -147,7 +147,7 @@ class DockerCluster(ProcessCluster):
                 # Kept first: a container that was made and did not start has to be removed as well.
                 self._containers[node.id] = wanted.make(self._client)
                 self._made_of[node.id] = wanted
-                self._containers[node.id].start()
+                whole(self._containers[node.id].start)
             return ContainerProcess(self._containers[node.id].get_wrapped_container(), node.name, log)
 
     def _wanted(self, node: Node, log: Path) -> NodeContainer:
@@ -212,6 +212,9 @@ class DockerCluster(ProcessCluster):
         try:
             for node_id in list(self._containers):
                 self._remove(node_id)
+            # A second Ctrl-C, or a refused start, may have left one that is not noted: our own label tells.
+            for thing in labelled(self._client, f"{LOCK_LABEL}={self._subnet.lock_path}"):
+                docker_engine.remove(thing)
             self._networks.remove()
         finally:
             # Nobody is left to be ended, or nobody who could be asked to.
@@ -246,12 +249,12 @@ def start_docker_cluster(
             client, spec.kafka, image, supervisor=supervisor, log_folder=log_folder, progress=progress
         )
         found.checkpoint()
+        subnet = network.reserve(
+            kraft.node_ids(wanted), client_port=spec.client_port, rng=rng or random.Random(os.getpid())
+        )
     except BaseException:
         client.close()
         raise
-    subnet = network.reserve(
-        kraft.node_ids(wanted), client_port=spec.client_port, rng=rng or random.Random(os.getpid())
-    )
     cluster = DockerCluster(
         wanted,
         client=client,

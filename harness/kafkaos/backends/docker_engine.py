@@ -11,9 +11,11 @@ import hashlib
 import os
 import signal
 import socket
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import docker
@@ -98,6 +100,33 @@ def told(what: str) -> Iterator[None]:
             f"Docker could not {what}: the engine does not answer any more ({_first_line(error)}); start it again, and "
             "have `kafkaos heal` remove what is left there"
         ) from None
+
+
+def whole(make: Callable[[], object]) -> None:
+    """Have the engine make something; a first Ctrl-C that comes meanwhile waits until it has answered.
+
+    It makes what it was asked for whether anybody waits or not, and what nobody noted nobody removes.
+    """
+    if threading.current_thread() is not threading.main_thread():  # signals do not come here
+        make()
+        return
+    came: list[int] = []
+
+    def note(number: int, _: FrameType | None) -> None:
+        if came:
+            raise KeyboardInterrupt
+        came.append(number)
+
+    before: dict[int, Any] = {}
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            before[number] = signal.signal(number, note)
+        make()
+    finally:
+        for noted, handler in before.items():
+            signal.signal(noted, handler)
+        if came:
+            signal.raise_signal(came[0])
 
 
 class ContainerProcess:

@@ -13,7 +13,7 @@ from docker.errors import NotFound
 from docker.models.containers import Container
 
 from kafkaos.backends import kraft
-from kafkaos.backends.docker_engine import labels, told
+from kafkaos.backends.docker_engine import labels, remove, told, whole
 from kafkaos.backends.places import cache_folder, locked, state_folder
 from kafkaos.errors import SetupFailed
 
@@ -46,7 +46,9 @@ def _format(client: docker.DockerClient, image_id: str, name: str, lock: Path) -
         "-c",
         f"{FOLDER}/config",
     ]
-    with told(f"run Kafka's storage tool in {name}"):
+    made: list[Container] = []
+
+    def make() -> None:
         container = client.containers.create(
             image_id,
             entrypoint=["/bin/sh", "-c", f"{shlex.join(tool)} > {FOLDER}/told 2>&1"],
@@ -55,7 +57,12 @@ def _format(client: docker.DockerClient, image_id: str, name: str, lock: Path) -
             network_mode="none",
             labels=labels(lock),
         )
+        made.append(container)
+
     try:
+        with told(f"run Kafka's storage tool in {name}"):
+            whole(make)
+        (container,) = made
         with told(f"run {RUN_CLASS} in {name}: is Kafka in that image?"):
             container.put_archive("/", _folder())
             container.start()
@@ -64,7 +71,8 @@ def _format(client: docker.DockerClient, image_id: str, name: str, lock: Path) -
             return _file_in(container, f"{FOLDER}/data/bootstrap.checkpoint")
         said = kraft.last_word(_file_in(container, f"{FOLDER}/told").decode(errors="replace"))
     finally:
-        container.remove(force=True, v=True)
+        for container in made:
+            remove(container)
     raise SetupFailed(
         f"the image {name} cannot format storage by {RUN_CLASS} ({said}): take an image that has "
         "Kafka 4 in /opt/kafka, or make one by `kafkaos image build`"

@@ -73,14 +73,15 @@ class Networks:
             pool = IPAMConfig(pool_configs=[IPAMPool(subnet=str(subnet), gateway=gateway)])
             made = Network(docker_network_kw={"labels": self._labels, "ipam": pool})
             made.name = name
+            self._made.append(made)
             try:
-                made.create()
+                docker_engine.whole(made.create)
             except APIError as error:
+                self._made.remove(made)
                 made._docker.client.close()
                 if "overlaps" in str(error.explanation):
                     continue
                 raise
-            self._made.append(made)
             addresses = zip(nodes, free, strict=False)
             return {node.id: Place(name, address, gateway) for node, address in addresses}
         raise SetupFailed(
@@ -90,7 +91,8 @@ class Networks:
     def remove(self) -> None:
         """Remove them all; their containers are gone already."""
         for made in self._made:
-            docker_engine.remove(made._unwrap_network)
+            if made._network is not None:
+                docker_engine.remove(made._network)
             made._docker.client.close()
         self._made.clear()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import signal
 import socket
 import threading
 from pathlib import Path
@@ -17,10 +18,11 @@ from docker.errors import APIError, NotFound
 from docker.models.containers import ContainerCollection
 from docker.models.networks import NetworkCollection
 
-from kafkaos.backends import docker_engine, network
+from kafkaos.backends import docker_engine, docker_network, network
 from kafkaos.backends.docker_cluster import DockerCluster
 from kafkaos.backends.docker_engine import ContainerProcess, told
 from kafkaos.backends.start import Setup, sweep
+from kafkaos.cluster import Node
 from kafkaos.errors import SetupFailed
 from kafkaos.spec import load_spec
 
@@ -193,3 +195,61 @@ def test_a_container_that_another_run_removes_while_they_are_listed_is_no_error(
     client.containers, client.networks = ContainerCollection(client), NetworkCollection(client)
     assert docker_engine.sweep(client) == []
     assert api.inspect_container.called
+
+
+def test_a_ctrl_c_waits_until_the_engine_has_made_what_it_was_asked_for() -> None:
+    """Else a container would be there that nobody knows of. Who presses it twice is not kept waiting."""
+    made = []
+
+    def make(ctrl_c: int = 1) -> None:
+        for _ in range(ctrl_c):
+            signal.raise_signal(signal.SIGINT)
+        made.append("a container")
+
+    usual = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    with pytest.raises(KeyboardInterrupt):
+        docker_engine.whole(make)
+    assert made == ["a container"]
+    with pytest.raises(KeyboardInterrupt):
+        docker_engine.whole(lambda: make(ctrl_c=2))
+    assert made == ["a container"]
+    with pytest.raises(SetupFailed, match="refused"), told("make it"):
+        docker_engine.whole(Mock(side_effect=APIError("409", explanation="refused")))
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == usual
+    other = threading.Thread(target=docker_engine.whole, args=[lambda: made.append("another")])
+    other.start()
+    other.join()
+    assert made == ["a container", "another"]
+
+
+def test_networks_that_were_not_made_are_not_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An engine that refuses has nothing to remove; one range that is taken leaves the next."""
+    answers = iter(
+        [APIError("403", explanation="Pool overlaps with other one"), None, APIError("500", explanation="no")]
+    )
+    made: list[Any] = []
+
+    class FakeNetwork:
+        def __init__(self, **_: Any) -> None:
+            self._network: Any = None
+            self._docker = Mock()
+            self.name = ""
+            made.append(self)
+
+        def create(self) -> None:
+            if (refusal := next(answers)) is not None:
+                raise refusal
+            self._network = Mock()
+
+    monkeypatch.setattr(docker_network, "Network", FakeNetwork)
+    networks = docker_network.Networks("kafkaos-1-7", 7, {})
+    first, second = (Node(i, f"broker-{i}", "combined", "") for i in (1, 2))
+    (place,) = networks.together([first]).values()
+    assert place == docker_network.Place("kafkaos-1-7", "10.214.7.1", "10.214.7.254")
+    with pytest.raises(SetupFailed, match="Docker could not make a network: no"):
+        networks.together([second])
+    networks.remove()
+    refused, taken, _ = made
+    assert taken._network.remove.called
+    assert refused._network is None
+    assert all(network._docker.client.close.called for network in made)
