@@ -150,6 +150,15 @@ class DockerCluster(ProcessCluster):
                 whole(self._containers[node.id].start)
             return ContainerProcess(self._containers[node.id].get_wrapped_container(), node.name, log)
 
+    def _last_error(self, node_id: int) -> str:
+        """As of a process, whose log is there at once: a container's shell may not have been let into its folder."""
+        log = self.log_path(node_id)
+        if log.exists() and log.stat().st_size:
+            return super()._last_error(node_id)
+        process = self._processes[node_id]
+        assert isinstance(process, ContainerProcess)
+        return process.printed()
+
     def _wanted(self, node: Node, log: Path) -> NodeContainer:
         """What the node's container is to be made of now."""
         ports: dict[str, tuple[str, int]] = {}

@@ -185,6 +185,14 @@ class ContainerProcess:
             self.signal(signal.SIGKILL)
             return self.wait(KILL_DEADLINE_S)
 
+    def printed(self) -> str:
+        """The last line that went past its log: what the shell said when it could not open that, or run Kafka."""
+        try:
+            said = self._container.logs(tail=5).decode(errors="replace").split("\n")
+        except (DockerException, OSError):  # where the engine keeps none, and where it is gone
+            said = []
+        return next((line.strip()[:300] for line in reversed(said) if line.strip()), "it printed nothing")
+
 
 def labels(lock: Path) -> dict[str, str]:
     """By these `sweep` knows a container or network, once nobody holds this lock any more."""

@@ -164,6 +164,35 @@ def test_an_engine_that_dies_in_the_middle_is_told_by_whoever_looks_at_a_node(tm
             use()
 
 
+def test_a_node_that_could_not_open_its_log_is_told_with_the_words_of_its_shell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where the engine gives its containers other users: no log, and what the shell said went to the engine."""
+    monkeypatch.setenv("KAFKAOS_STATE", str(tmp_path))
+    nothing, logs = Mock(), tmp_path / "logs"
+    subnet = network.Subnet(7, -1, 19092, 19093, 19094)
+    cluster = DockerCluster(
+        load_spec("single"), client=nothing, image=nothing, supervisor=nothing, subnet=subnet, log_folder=logs
+    )  # fmt: skip
+    container: Any = FakeContainer()
+    container.attrs["State"] |= {"Running": False, "ExitCode": 2}
+    container.logs = lambda **_: b"/bin/sh: 1: cannot create broker-1.log: Permission denied\n"
+    cluster._processes[1] = ContainerProcess(container, "broker-1", logs / "broker-1.log")
+    with pytest.raises(
+        SetupFailed, match=r"ended with status 2 while starting: /bin/sh: .* Permission denied"
+    ):
+        cluster._check_alive()
+    container.logs = Mock(
+        side_effect=APIError("501", explanation="this logging driver does not support reading")
+    )
+    with pytest.raises(SetupFailed, match="it printed nothing"):
+        cluster._check_alive()
+    logs.mkdir()
+    cluster.log_path(1).write_text("ERROR no such disk\n")
+    with pytest.raises(SetupFailed, match="no such disk"):
+        cluster._check_alive()
+
+
 def test_a_cluster_whose_engine_died_leaves_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is told, and the cluster's folder, which has its keys, is gone all the same."""
     monkeypatch.setenv("KAFKAOS_STATE", str(tmp_path))
