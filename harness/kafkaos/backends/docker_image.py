@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,13 +99,13 @@ def find_image(
     """
     names = [wanted] if wanted else _names(version)
     for name in names:
-        with contextlib.suppress(ImageNotFound):
+        with told(f"look for the image {name}"), contextlib.suppress(ImageNotFound):
             return _told_of(client, client.images.get(name), name, version)
     name = names[-1]
     progress(f"pulling {name}")
     try:
         return _told_of(client, client.images.pull(*_split(name)), name, version)
-    except DockerException as error:
+    except (DockerException, OSError) as error:
         reason = str(error)
         if isinstance(error, APIError):
             reason = str(error.explanation)
@@ -119,6 +120,9 @@ def find_image(
 
 
 def _split(name: str) -> tuple[str, str]:
+    """The repository, and the tag or digest."""
+    if "@" in name:
+        return name.partition("@")[::2]
     repository, colon, tag = name.rpartition(":")
     return (repository, tag) if colon and "/" not in tag else (name, "latest")
 
@@ -128,7 +132,10 @@ def _told_of(client: docker.DockerClient, image: Any, name: str, version: str) -
 
 
 def build_image(client: docker.DockerClient, jvm: Jvm, progress: Progress) -> KafkaImage:
-    """Make the image of this Java and these jars, with no registry; one of the same name is replaced."""
+    """Make the image of this Java and these jars, with no registry; one of the same name is replaced.
+
+    SetupFailed where there is no room for it, here or in the engine.
+    """
     version = jvm.jars.version
     name = f"{OWN_REPOSITORY}:{version}"
     changes = [
@@ -139,10 +146,28 @@ def build_image(client: docker.DockerClient, jvm: Jvm, progress: Progress) -> Ka
     with tempfile.TemporaryDirectory() as temporary:
         root = Path(temporary) / "root.tar"
         progress("collecting Java, Kafka and what they load")
-        write_rootfs(root, jvm)
+        try:
+            write_rootfs(root, jvm)
+        except OSError as error:
+            raise SetupFailed(
+                f"the files of the image {name} cannot be collected in {temporary} ({error.strerror}): free some "
+                "space there, or name another folder by TMPDIR"
+            ) from None
         progress(f"making the image {name} ({root.stat().st_size >> 20} MiB)")
         with told(f"make the image {name}"):
-            client.api.import_image_from_file(
+            answer = client.api.import_image_from_file(
                 str(root), repository=OWN_REPOSITORY, tag=version, changes=changes
             )
-    return find_image(client, version, name, progress)
+            if reason := _refusal(answer):
+                raise APIError(reason, explanation=reason)
+            return _told_of(client, client.images.get(name), name, version)
+
+
+def _refusal(answer: str) -> str | None:
+    """The engine's reason, where it began to answer that all is well before it failed."""
+    for line in answer.splitlines():
+        with contextlib.suppress(ValueError):
+            said = json.loads(line)
+            if isinstance(said, dict) and "error" in said:
+                return str(said["error"])
+    return None

@@ -14,11 +14,11 @@ from unittest.mock import Mock
 
 import pytest
 import requests
-from docker.errors import APIError, NotFound
+from docker.errors import APIError, ImageNotFound, NotFound
 from docker.models.containers import ContainerCollection
 from docker.models.networks import NetworkCollection
 
-from kafkaos.backends import docker_engine, docker_network, network
+from kafkaos.backends import docker_engine, docker_image, docker_network, network
 from kafkaos.backends.docker_cluster import DockerCluster
 from kafkaos.backends.docker_engine import ContainerProcess, told
 from kafkaos.backends.start import Setup, sweep
@@ -282,3 +282,56 @@ def test_networks_that_were_not_made_are_not_removed(monkeypatch: pytest.MonkeyP
     assert taken._network.remove.called
     assert refused._network is None
     assert all(network._docker.client.close.called for network in made)
+
+
+def _jvm() -> Any:
+    """Enough of one for an image whose files are none."""
+    return Mock(jars=Mock(version="4.3.1"), cache=Path("/nowhere/start.aot"))
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        ('{"status":"sha256:1"}\n{"error":"write /x: no space left on device"}', "free some: `docker system df`"),
+        ('{"errorDetail":{"message":"bad"},"error":"bad"}', "could not make the image kafkaos/kafka:4.3.1: bad"),
+    ],
+)  # fmt: skip
+def test_an_image_that_the_engine_could_not_make_is_not_said_to_be_ready(
+    answer: str, sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It tells so in an answer that began well; an older image of that name is not taken for the new one."""
+    monkeypatch.setattr(docker_image, "write_rootfs", lambda root, _: root.touch())
+    client = Mock()
+    client.api.import_image_from_file.return_value = answer
+    with pytest.raises(SetupFailed) as failed:
+        docker_image.build_image(client, _jvm(), lambda _: None)
+    assert sentence in str(failed.value)
+    client.api.import_image_from_file.return_value = '{"status":"sha256:1"}\n'
+    assert docker_image.build_image(client, _jvm(), lambda _: None).name == "kafkaos/kafka:4.3.1"
+
+
+def test_no_room_for_the_files_of_an_image_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the disk with temporary files, of which there is another one as a rule."""
+    full = Mock(side_effect=OSError(28, "No space left on device"))
+    monkeypatch.setattr(docker_image, "write_rootfs", full)
+    with pytest.raises(SetupFailed, match=r"No space left on device.*TMPDIR"):
+        docker_image.build_image(Mock(), _jvm(), lambda _: None)
+
+
+def test_an_image_by_its_digest_is_pulled_by_it_and_what_is_no_name_is_one_sentence() -> None:
+    """The digest has a colon of its own, which separates no tag."""
+    for name, parts in {
+        "apache/kafka": ("apache/kafka", "latest"),
+        "localhost:5000/kafka": ("localhost:5000/kafka", "latest"),
+        "localhost:5000/kafka:4.3.1": ("localhost:5000/kafka", "4.3.1"),
+        "apache/kafka@sha256:12ab": ("apache/kafka", "sha256:12ab"),
+    }.items():
+        assert docker_image._split(name) == parts
+    client = Mock()
+    client.images.get.side_effect = APIError("400", explanation="invalid reference format")
+    with pytest.raises(SetupFailed, match="could not look for the image NO NAME: invalid reference format"):
+        docker_image.find_image(client, "4.3.1", "NO NAME", lambda _: None)
+    client.images.get.side_effect = ImageNotFound("none")
+    client.images.pull.side_effect = requests.exceptions.ReadTimeout("Read timed out.")
+    with pytest.raises(SetupFailed, match=r"could not be pulled \(Read timed out\.\): make one by"):
+        docker_image.find_image(client, "4.3.1", "my/kafka:1", lambda _: None)
