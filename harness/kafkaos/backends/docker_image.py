@@ -155,12 +155,29 @@ def build_image(client: docker.DockerClient, jvm: Jvm, progress: Progress) -> Ka
             ) from None
         progress(f"making the image {name} ({root.stat().st_size >> 20} MiB)")
         with told(f"make the image {name}"):
+            before = _id_of(client, name)
             answer = client.api.import_image_from_file(
                 str(root), repository=OWN_REPOSITORY, tag=version, changes=changes
             )
             if reason := _refusal(answer):
                 raise APIError(reason, explanation=reason)
-            return _told_of(client, client.images.get(name), name, version)
+            made = _told_of(client, client.images.get(name), name, version)
+            if before not in (None, made.id):
+                _forget(client, str(before))
+            return made
+
+
+def _id_of(client: docker.DockerClient, name: str) -> str | None:
+    with contextlib.suppress(ImageNotFound):
+        return str(client.images.get(name).id)
+    return None
+
+
+def _forget(client: docker.DockerClient, image_id: str) -> None:
+    """Remove an image that lost its name: some 400 MiB; one that has another name, or a container, stays."""
+    with contextlib.suppress(APIError):
+        if not client.images.get(image_id).tags:
+            client.images.remove(image_id)
 
 
 def _refusal(answer: str) -> str | None:

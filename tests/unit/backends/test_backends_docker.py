@@ -335,3 +335,23 @@ def test_an_image_by_its_digest_is_pulled_by_it_and_what_is_no_name_is_one_sente
     client.images.pull.side_effect = requests.exceptions.ReadTimeout("Read timed out.")
     with pytest.raises(SetupFailed, match=r"could not be pulled \(Read timed out\.\): make one by"):
         docker_image.find_image(client, "4.3.1", "my/kafka:1", lambda _: None)
+
+
+@pytest.mark.parametrize(
+    ("before", "tags", "gone"),
+    [(None, [], []), ("new", [], []), ("old", [], ["old"]), ("old", ["mine:1"], [])],
+)
+def test_the_image_that_a_new_one_replaces_is_removed_unless_it_has_another_name(
+    before: str | None, tags: list[str], gone: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else each `image build` would leave one with no name; the same one again is kept."""
+    monkeypatch.setattr(docker_image, "write_rootfs", lambda root, _: root.touch())
+    client = Mock()
+    client.api.import_image_from_file.return_value = "{}"
+    old = ImageNotFound("none") if before is None else Mock(id=before)
+    client.images.get.side_effect = [old, Mock(id="new"), Mock(tags=tags)]
+    assert docker_image.build_image(client, _jvm(), lambda _: None).id == "new"
+    assert [call.args[0] for call in client.images.remove.call_args_list] == gone
+    client.images.get.side_effect = [Mock(id="old"), Mock(id="new"), Mock(tags=[])]
+    client.images.remove.side_effect = APIError("409", explanation="a running container uses it")
+    docker_image.build_image(client, _jvm(), lambda _: None)
