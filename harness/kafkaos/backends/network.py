@@ -27,6 +27,8 @@ from kafkaos.links.firewall import remove_table
 FIRST_SUBNET, LAST_SUBNET = 2, 250
 # Below Linux's ephemeral range (32768-60999), so that no outgoing connection takes one.
 PORT_BASES = (19092, 21092, 23092, 25092, 27092, 29092)
+OF_ONE_CLUSTER = 100
+"""From a base on: in containers each node listens for others on ports of its own."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,8 @@ def reserve(node_ids: Iterable[int], *, client_port: int | None, rng: random.Ran
         remove_folder(state_folder() / f"cluster-{number}")
         _remove_firewall(firewall_marker(number))
         for base in PORT_BASES:
+            if client_port is not None and base < client_port < base + OF_ONE_CLUSTER:
+                continue
             ports = (client_port or base, base + 1, base + 2)
             busy = _first_busy(number, ids, ports)
             if busy is None:

@@ -211,6 +211,24 @@ def test_a_cluster_whose_engine_died_leaves_no_files(tmp_path: Path, monkeypatch
     assert client.closed
 
 
+@pytest.mark.parametrize("client_port", [19093, 19103])
+def test_no_node_has_two_listeners_on_the_port_that_clients_were_promised(
+    client_port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ports of the nodes among themselves keep away from it, those inside of containers too."""
+    monkeypatch.setenv("KAFKAOS_STATE", str(tmp_path))
+    spec = load_spec("three-combined").model_copy(update={"client_port": client_port})
+    subnet = network.reserve([1, 2, 3], client_port=client_port, rng=random.Random(1))
+    nothing: Any = None
+    cluster = DockerCluster(
+        spec, client=nothing, image=nothing, supervisor=nothing, subnet=subnet, log_folder=tmp_path
+    )  # fmt: skip
+    for node in cluster.nodes:
+        listeners = cluster._server_properties(node)["listeners"]
+        assert len({one.rpartition(":")[2] for one in listeners.split(",")}) == 3, listeners
+    subnet.free()
+
+
 def test_a_container_that_another_run_removes_while_they_are_listed_is_no_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
