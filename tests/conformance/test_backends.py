@@ -57,6 +57,8 @@ CAPABILITIES = {
     "HasEnvironment": "clock skew",
     "Upgradable": "rolling upgrade",
 }
+BESIDE = {"TellsTime", "Probed"}
+"""By these a fault's effect is seen; what the fault does is a capability of the table."""
 SECURITY = ("single", "single-tls", "single-mtls", "single-scram")
 
 
@@ -545,7 +547,11 @@ def _is(kind: type, protocol: Any) -> bool:
 
 
 def test_the_readme_tells_what_each_backend_can_do() -> None:
-    """The table in the README is the one that the clusters' own types make."""
+    """The table in the README is the one that the clusters' own types make, and has every capability that there is."""
+    there_are = {
+        name for name, kind in vars(capabilities).items() if getattr(kind, "_is_runtime_protocol", False)
+    }
+    assert there_are == {*CAPABILITIES, *BESIDE}
     assert capability_table() in README.read_text(encoding="utf-8")
 
 
