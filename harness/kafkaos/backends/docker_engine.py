@@ -210,17 +210,23 @@ def stem(number: int) -> str:
 def sweep(client: docker.DockerClient) -> list[str]:
     """Remove containers and networks whose harness is gone; their names."""
     removed = []
+    for thing in _left(client):
+        remove(thing)
+        removed.append(str(thing.name))
+    return removed
+
+
+def _left(client: docker.DockerClient) -> Iterator[Any]:
+    """Containers and networks whose harness is gone; while one is looked at nobody takes its lock."""
     for thing in labelled(client, f"{STATE_LABEL}={state_folder()}"):
         own = thing.labels if isinstance(thing, Container) else thing.attrs["Labels"]
         lock = try_lock(Path(own[LOCK_LABEL]))
         if lock is None:
             continue
         try:
-            remove(thing)
-            removed.append(str(thing.name))
+            yield thing
         finally:
             os.close(lock)
-    return removed
 
 
 def labelled(client: docker.DockerClient, label: str) -> list[Any]:
@@ -234,11 +240,20 @@ def labelled(client: docker.DockerClient, label: str) -> list[Any]:
 
 def sweep_if_there() -> list[str]:
     """As `sweep`; nothing where no engine answers."""
+    return _if_there(sweep)
+
+
+def left_if_there() -> list[str]:
+    """What `sweep` would remove; nothing where no engine answers."""
+    return _if_there(lambda client: [str(thing.name) for thing in _left(client)])
+
+
+def _if_there(ask: Callable[[docker.DockerClient], list[str]]) -> list[str]:
     if unavailable():
         return []
     client = engine()
     try:
-        return sweep(client)
+        return ask(client)
     finally:
         client.close()
 

@@ -228,9 +228,11 @@ def _disk() -> Finding:
 
 
 def _leftovers() -> Finding:
+    from kafkaos.backends.docker_engine import left_if_there
     from kafkaos.backends.places import state_folder, try_lock
 
-    stale = []
+    # Containers run on when their harness is killed, and their folders are gone by then.
+    stale = left_if_there()
     for folder in sorted(state_folder().glob("cluster-*")):
         lock = try_lock(state_folder() / f"subnet-{folder.name.removeprefix('cluster-')}.lock")
         if lock is not None:

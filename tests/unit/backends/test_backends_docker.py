@@ -21,6 +21,7 @@ from docker.models.networks import NetworkCollection
 from kafkaos.backends import docker_engine, docker_image, docker_network, network
 from kafkaos.backends.docker_cluster import DockerCluster
 from kafkaos.backends.docker_engine import ContainerProcess, told
+from kafkaos.backends.places import try_lock
 from kafkaos.backends.start import Setup, sweep
 from kafkaos.cluster import Node
 from kafkaos.errors import SetupFailed
@@ -373,3 +374,34 @@ def test_the_image_that_a_new_one_replaces_is_removed_unless_it_has_another_name
     client.images.get.side_effect = [Mock(id="old"), Mock(id="new"), Mock(tags=[])]
     client.images.remove.side_effect = APIError("409", explanation="a running container uses it")
     docker_image.build_image(client, _jvm(), lambda _: None)
+
+
+def test_only_what_a_dead_harness_left_is_told_and_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two runs side by side the one that lives keeps all: it holds its lock."""
+    monkeypatch.setenv("KAFKAOS_STATE", str(tmp_path))
+    alive, dead = (tmp_path / f"subnet-{number}.lock" for number in (7, 8))
+    held = try_lock(alive)
+    assert held is not None
+    things = {
+        name: Mock(attrs={"Labels": docker_engine.labels(lock)}) for name, lock in (("a", alive), ("d", dead))
+    }
+    for name, thing in things.items():
+        thing.name = name
+    client = Mock()
+    client.containers.list.return_value = []
+    client.networks.list.return_value = list(things.values())
+    monkeypatch.setattr(docker_engine, "unavailable", lambda: None)
+    monkeypatch.setattr(docker_engine, "engine", lambda: client)
+    try:
+        assert docker_engine.left_if_there() == ["d"]
+        assert not things["d"].remove.called
+        assert docker_engine.sweep_if_there() == ["d"]
+        assert things["d"].remove.called
+        assert not things["a"].remove.called
+        free = try_lock(dead)
+        assert free is not None
+        os.close(free)
+    finally:
+        os.close(held)
