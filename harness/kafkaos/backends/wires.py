@@ -14,7 +14,7 @@ from kafkaos.backends.network import Subnet, firewall_marker, firewall_table
 from kafkaos.backends.processes import KILL_DEADLINE_S, Process, Supervisor
 from kafkaos.backends.ready import wait_until
 from kafkaos.cluster import LinkProbe, Node
-from kafkaos.errors import KafkaosError, SetupFailed, WrongUse
+from kafkaos.errors import KafkaosError, NotAvailable, SetupFailed, WrongUse
 from kafkaos.links.firewall import Firewall, reason_why_not
 from kafkaos.links.rules import Counters, Effect, LinkId
 from kafkaos.links.steering import Links, Route, relay_command
@@ -114,9 +114,12 @@ class Wired:
     @property
     def _steer(self) -> Links:
         if self._steering is None:
-            raise KafkaosError(
-                f'cluster {self._spec.name} has no network links now: it does not run, or has `links = "none"`'
-            )
+            if self._spec.links == "none":
+                raise NotAvailable(
+                    f'cluster {self._spec.name} has no network links (links = "none", or a Docker engine that is not '
+                    "on this machine itself): nothing can be cut, slowed or overheard"
+                )
+            raise KafkaosError(f"cluster {self._spec.name} has no network links now: it does not run")
         return self._steering
 
     def _routes(self) -> Iterator[Route]:

@@ -24,7 +24,8 @@ from kafkaos.backends.docker_engine import ContainerProcess, told
 from kafkaos.backends.places import try_lock
 from kafkaos.backends.start import Setup, sweep
 from kafkaos.cluster import Node
-from kafkaos.errors import SetupFailed
+from kafkaos.errors import KafkaosError, NotAvailable, SetupFailed
+from kafkaos.links.rules import Effect
 from kafkaos.spec import load_spec
 
 GONE = requests.exceptions.ConnectionError("('Connection aborted.', FileNotFoundError(2, 'No such file'))")
@@ -210,6 +211,28 @@ def test_a_cluster_whose_engine_died_leaves_no_files(tmp_path: Path, monkeypatch
         cluster.close()
     assert not subnet.folder.exists()
     assert client.closed
+
+
+@pytest.mark.parametrize(
+    ("links", "error", "told"),
+    [
+        ("none", NotAvailable, "a Docker engine that is not on this machine itself"),
+        ("relay", KafkaosError, "does not run"),
+    ],
+)
+def test_links_that_cannot_be_had_are_not_available_and_those_of_no_run_are_an_error(
+    links: str, error: type[KafkaosError], told: str, tmp_path: Path
+) -> None:
+    """A scenario that cuts by itself is skipped with the reason where the engine is out of reach for the relay."""
+    nothing: Any = None
+    spec = load_spec("three").model_copy(update={"links": links})
+    subnet = network.Subnet(7, -1, 19092, 19093, 19094)
+    cluster = DockerCluster(
+        spec, client=nothing, image=nothing, supervisor=nothing, subnet=subnet, log_folder=tmp_path
+    )  # fmt: skip
+    with pytest.raises(KafkaosError, match=told) as failed:
+        cluster.set_link_rule("cut", [(1, 2)], Effect(cut=True))
+    assert type(failed.value) is error
 
 
 @pytest.mark.parametrize("client_port", [19093, 19103])
