@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import random
 import signal
 import socket
@@ -313,10 +314,10 @@ def test_networks_that_were_not_made_are_not_removed(monkeypatch: pytest.MonkeyP
             self._network = Mock()
 
     monkeypatch.setattr(docker_network, "Network", FakeNetwork)
-    networks = docker_network.Networks("kafkaos-1-7", 7, {})
+    networks = docker_network.Networks(7, {})
     first, second = (Node(i, f"broker-{i}", "combined", "") for i in (1, 2))
     (place,) = networks.together([first]).values()
-    assert place == docker_network.Place("kafkaos-1-7", "10.214.7.1", "10.214.7.254")
+    assert place == docker_network.Place(docker_engine.stem(7), "10.214.7.1", "10.214.7.254")
     with pytest.raises(SetupFailed, match="Docker could not make a network: no"):
         networks.together([second])
     networks.remove()

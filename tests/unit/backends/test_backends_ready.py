@@ -50,7 +50,7 @@ def test_a_leader_that_goes_once_more_is_waited_for(before: int, monkeypatch: py
         return [producer.value] if address == ADDRESSES[2] else []
 
     monkeypatch.setattr(ready, "Producer", lambda _: producer)
-    monkeypatch.setattr(ready, "_listens", lambda _: True)
+    monkeypatch.setattr(ready, "listens", lambda *_, **__: True)
     monkeypatch.setattr(ready, "create_topic", lambda *_, **__: 0)
     monkeypatch.setattr(ready, "first_values", values)
     monkeypatch.setattr(ready, "find_coordinator", lambda address, *_, **__: asked.append(address))
