@@ -18,6 +18,8 @@ from kafkaos.errors import SetupFailed, WaitExpired
 
 POLL_INTERVAL_S = 0.02
 READY_TOPIC = "kafkaos-ready"
+LOOK_S = 5.0
+"""One question may take as long: an answer that never comes is to cost one look, not the whole deadline."""
 NOBODY = -1
 """As librdkafka names the leader of a partition that has none."""
 AT_ONCE: Final[dict[str, Any]] = {
@@ -58,41 +60,46 @@ def round_trip(
     it is in vain. SetupFailed at the deadline.
     """
     deadline = time.monotonic() + timeout_s
+    place = config["bootstrap.servers"]
+    ask: dict[str, Any] = {"timeout_s": min(LOOK_S, timeout_s), "tls": tls}
 
-    def check() -> None:
+    def check(what: str, seen: object) -> None:
         still_possible()
         if time.monotonic() > deadline:
             raise SetupFailed(
-                f"the brokers at {config['bootstrap.servers']} were not ready within {timeout_s:g} s: see their logs"
+                f"the brokers at {place} were not ready within {timeout_s:g} s: {what} ({seen}); see their logs"
             )
 
-    def soon(condition: Callable[[], bool]) -> None:
+    def soon(condition: Callable[[], bool], what: str) -> None:
         while True:
+            seen: object = "not yet"
             # A broker may listen a moment before it answers.
-            with contextlib.suppress(OSError):
+            try:
                 if condition():
                     return
-            check()
+            except OSError as error:
+                seen = error
+            check(what, seen)
             time.sleep(POLL_INTERVAL_S)
 
     for address in addresses.values():
-        soon(partial(listens, address))
+        soon(partial(listens, address), f"nothing listened at {address}")
     producer = Producer({**config, **AT_ONCE})
-    soon(lambda: _registered(producer) == len(addresses))
-    soon(lambda: _created(addresses.values(), timeout_s, tls))
-    token = _acknowledged(producer, check)
+    soon(lambda: _registered(producer) == len(addresses), "a client was not told of all of them")
+    soon(lambda: _created(addresses.values(), ask), f"none made the topic {READY_TOPIC}")
+    token = _acknowledged(producer, partial(check, "no record was acknowledged"))
     leader = NOBODY
 
     def read() -> bool:
         # Asked at each look: on a busy machine a broker loses its session once more, and nobody or another one leads.
         nonlocal leader
         leader = _leader(producer)
-        return leader in addresses and token in _values(addresses[leader], timeout_s, tls)
+        return leader in addresses and token in first_values(addresses[leader], READY_TOPIC, **ask)
 
-    soon(read)
+    soon(read, "what was written could not be read")
     # The groups' own topic is made on the first question for a coordinator; it need not be waited for.
     with contextlib.suppress(OSError):
-        find_coordinator(addresses[leader], READY_TOPIC, "group", timeout_s=timeout_s, tls=tls)
+        find_coordinator(addresses[leader], READY_TOPIC, "group", **ask)
 
 
 def _registered(producer: Producer) -> int:
@@ -102,24 +109,21 @@ def _registered(producer: Producer) -> int:
         return 0
 
 
-def _created(addresses: Iterable[str], timeout_s: float, tls: ssl.SSLContext | None) -> bool:
+def _created(addresses: Iterable[str], ask: Mapping[str, Any]) -> bool:
     """Whether the topic is there; of the old Kafka only the controller makes topics."""
     everywhere = list(addresses)
-    answers = (
-        create_topic(address, READY_TOPIC, replicas=len(everywhere), timeout_s=timeout_s, tls=tls)
-        for address in everywhere
-    )
+    answers = (create_topic(address, READY_TOPIC, replicas=len(everywhere), **ask) for address in everywhere)
     return any(code in (KafkaError.NO_ERROR, KafkaError.TOPIC_ALREADY_EXISTS) for code in answers)
 
 
-def _acknowledged(producer: Producer, check: Callable[[], None]) -> bytes:
+def _acknowledged(producer: Producer, check: Callable[[object], None]) -> bytes:
     """The value of a record that all replicas have."""
     token = uuid.uuid4().bytes
     outcomes: list[bool] = []
     producer.produce(READY_TOPIC, token, on_delivery=lambda error, _: outcomes.append(error is None))
     while not outcomes:
         producer.poll(POLL_INTERVAL_S)
-        check()
+        check("still sending")
     if not outcomes[0]:
         raise SetupFailed("the brokers took the connection but acknowledged no record: see their logs")
     return token
@@ -131,10 +135,6 @@ def _leader(producer: Producer) -> int:
     except KafkaException:
         return NOBODY
     return NOBODY if found is None else int(found.leader)
-
-
-def _values(address: str, timeout_s: float, tls: ssl.SSLContext | None) -> list[bytes | None]:
-    return first_values(address, READY_TOPIC, timeout_s=timeout_s, tls=tls)
 
 
 def listens(address: str) -> bool:

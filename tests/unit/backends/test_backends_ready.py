@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from kafkaos.backends import ready
+from kafkaos.errors import SetupFailed
 
 ADDRESSES = {1: "127.0.0.1:1", 2: "127.0.0.1:2"}
 
@@ -56,3 +57,40 @@ def test_a_leader_that_goes_once_more_is_waited_for(before: int, monkeypatch: py
     monkeypatch.setattr(ready, "find_coordinator", lambda address, *_, **__: asked.append(address))
     ready.round_trip({"bootstrap.servers": "made up"}, addresses=ADDRESSES, tls=None, timeout_s=0.5)
     assert asked == [*([ADDRESSES[1]] if before == 1 else []), ADDRESSES[2], ADDRESSES[2]]
+
+
+def test_a_question_that_is_never_answered_costs_one_look_and_not_the_deadline(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One start in some hundred behind Docker's port proxy stood still for 90 s, its broker idle and well."""
+    producer = MadeUpProducer([1])
+    limits_s: list[float] = []
+
+    def created(address: str, *_: Any, timeout_s: float, **__: Any) -> int:
+        limits_s.append(timeout_s)
+        if len(limits_s) == 1:
+            raise TimeoutError("timed out")
+        return 0
+
+    monkeypatch.setattr(ready, "Producer", lambda _: producer)
+    monkeypatch.setattr(ready, "listens", lambda *_, **__: True)
+    monkeypatch.setattr(ready, "create_topic", created)
+    monkeypatch.setattr(ready, "first_values", lambda *_, **__: [producer.value])
+    monkeypatch.setattr(ready, "find_coordinator", lambda *_, **__: 1)
+    ready.round_trip({"bootstrap.servers": "made up"}, addresses=ADDRESSES, tls=None, timeout_s=90)
+    assert max(limits_s) <= ready.LOOK_S < 90
+
+
+def test_who_is_not_ready_is_told_by_what_it_did_not_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sentence that only names a deadline leaves the reader with the logs of every broker."""
+
+    def silent(*_: Any, **__: Any) -> int:
+        raise TimeoutError("timed out")
+
+    monkeypatch.setattr(ready, "Producer", lambda _: MadeUpProducer([1]))
+    monkeypatch.setattr(ready, "listens", lambda *_, **__: True)
+    monkeypatch.setattr(ready, "create_topic", silent)
+    with pytest.raises(
+        SetupFailed, match=r"made up were not ready within 0\.1 s: none made the topic .*timed out"
+    ):
+        ready.round_trip({"bootstrap.servers": "made up"}, addresses=ADDRESSES, tls=None, timeout_s=0.1)
