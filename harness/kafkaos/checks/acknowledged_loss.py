@@ -99,7 +99,10 @@ class NoAcknowledgedLoss(ByPartition):
             )
         gone = counts["below_log_start"]
         exempt = f", {gone:,} of them as older than the log's start" if gone else ""
-        return held(self, f"All {plural(acked, 'acknowledged record')} are accounted for{exempt}.", counts)
+        all_of_them = (
+            "The 1 acknowledged record is" if acked == 1 else f"All {acked:,} acknowledged records are"
+        )
+        return held(self, f"{all_of_them} accounted for{exempt}.", counts)
 
     def _keyless(self, missing: pl.DataFrame) -> pl.DataFrame:
         """A compacted topic has no records without a key: one that nobody told may have been replaced."""
