@@ -20,7 +20,9 @@ class NoDuplicates(ByPartition):
     """Offsets of a value are counted over the log and all readers; reading one offset again is no duplicate.
 
     A value that was sent n times may be there n times. With `unknown_may_repeat` (a producer without
-    idempotence) a send that ended unknown may be there any number of times.
+    idempotence) a send that ended unknown may be there any number of times. `may_repeat` names clients, producers
+    without idempotence, of which any send may: a leader that is voted out answers NOT_LEADER_OR_FOLLOWER for what it
+    has written and replicated already, and librdkafka sends that again whatever `retries` says (seen with 0).
     """
 
     name: ClassVar[str] = "no_duplicates"
@@ -29,6 +31,7 @@ class NoDuplicates(ByPartition):
     mutations: ClassVar[tuple[str, ...]] = ("double_final", "double_final_elsewhere")
 
     unknown_may_repeat: bool = False
+    may_repeat: tuple[str, ...] = ()
 
     def look(self, recording: Recording) -> Seen:
         seen = [
@@ -46,12 +49,14 @@ class NoDuplicates(ByPartition):
         if values < spread.height:
             spots = spread.group_by("here").agg(low=pl.col("spot").min(), high=pl.col("spot").max())
             several = spots.filter(pl.col("low") != pl.col("high")).select("here")
-        doubled = (
-            self._beyond_sent(recording, pl.concat(seen), several) if several.height else seen[0].clear()
-        )
-        rows = first_rows(doubled, "invoked_ns", "value") if doubled.height else []
+        rows, duplicated, excused = [], 0, 0
+        if several.height:
+            found = self._beyond_sent(recording, pl.concat(seen), several)
+            doubled = found.filter(~pl.col("excused"))
+            rows, duplicated = first_rows(doubled, "invoked_ns", "value"), doubled.height
+            excused = found.height - duplicated
         return Seen(
-            counts={"values": values, "duplicated": doubled.height},
+            counts={"values": values, "duplicated": duplicated, "_excused": excused},
             told={"twice": [witness(recording, _twice(row), row) for row in rows]},
         )
 
@@ -60,7 +65,9 @@ class NoDuplicates(ByPartition):
         if not values:
             return not_applicable(self, "No record was read, so no duplicate could be seen.")
         if not doubled:
-            return held(self, f"{plural(values, 'record')}, each at one offset.", counts)
+            excused = seen.counts["_excused"]
+            but = f" but {excused:,}, which may repeat" if excused else ""
+            return held(self, f"{plural(values, 'record')}, each at one offset{but}.", counts)
         return broke(
             self,
             f"{plural(doubled, 'record')} of {values:,} {'is' if doubled == 1 else 'are'} "
@@ -70,7 +77,7 @@ class NoDuplicates(ByPartition):
         )
 
     def _beyond_sent(self, recording: Recording, seen: pl.DataFrame, several: pl.DataFrame) -> pl.DataFrame:
-        """The values at more offsets than they were sent, with their offsets and first send."""
+        """The values at more offsets than they were sent, with their offsets, first send, and whether they may."""
         offsets = (
             seen.join(several, on="here", how="semi")
             .unique(["spot", "here"])
@@ -91,10 +98,13 @@ class NoDuplicates(ByPartition):
         found = offsets.join(sent, on="here", how="left").filter(
             pl.col("offsets").list.len() > pl.max_horizontal(pl.col("sends").fill_null(1), 1)
         )
+        excused = pl.col("client").cast(pl.String).is_in(self.may_repeat).fill_null(False)
         if self.unknown_may_repeat:
-            found = found.filter(~pl.col("doubtful").fill_null(False))
+            excused |= pl.col("doubtful").fill_null(False)
         return found.with_columns(
-            partition=pl.col("partitions").list.last(), offset=pl.col("offsets").list.last()
+            excused=excused,
+            partition=pl.col("partitions").list.last(),
+            offset=pl.col("offsets").list.last(),
         )
 
 

@@ -286,6 +286,18 @@ def test_an_unknown_send_may_repeat_only_where_that_was_said(history: History) -
     assert history.judge(NoDuplicates(unknown_may_repeat=True)).status is Status.PASS
 
 
+def test_an_acknowledged_send_may_repeat_only_of_a_client_that_was_named(history: History) -> None:
+    """A leader voted out may have written what it refuses: without idempotence it is written again by the next one."""
+    history.sent([5], offsets=[1])
+    for offset in (0, 1):
+        history.add("final", "final", offset, 5)
+    assert history.judge(no_duplicates).status is Status.FAIL
+    assert history.judge(NoDuplicates(may_repeat=("another",))).status is Status.FAIL
+    excused = history.judge(NoDuplicates(may_repeat=("producer",)))
+    assert excused.status is Status.PASS
+    assert excused.sentence == "1 record, each at one offset but 1, which may repeat."
+
+
 def test_an_unknown_send_that_is_read_is_no_phantom(history: History) -> None:
     """A send that ended unknown may be in the log."""
     history.sent([0], offsets=[None], outcome="info")
