@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 from confluent_kafka import KafkaError
 
-from kafkaos.checks import no_acknowledged_loss, no_duplicates, no_phantom, offsets_agree, producer_order
+from kafkaos.checks import NoDuplicates, no_acknowledged_loss, no_phantom, offsets_agree, producer_order
 from kafkaos.faults import Kill
 from kafkaos.faults.roles import broker
 
@@ -30,7 +30,10 @@ def test_with_the_cluster_down_a_send_fails_at_its_time_limit_and_the_same_produ
         assert producer.acknowledged == 0
     producer.wait_acknowledged(200, after=producer.mark(), timeout_s=WAIT_S)
     assert producer.incarnation == 0
-    chaos.verify(no_acknowledged_loss, no_duplicates, no_phantom, offsets_agree, producer_order)
+    # Brokers that come back slowly hold a send until its time is over: librdkafka then takes another epoch and sends
+    # what was behind it once more (seen at a load of 20: 179 of 263 records).
+    unrepeated = NoDuplicates(may_repeat=(producer.name,))
+    chaos.verify(no_acknowledged_loss, unrepeated, no_phantom, offsets_agree, producer_order)
 
     sends = chaos.recording.rows.filter(op="send").sort("sequence")
     failed = sends.filter(pl.col("error") != 0)

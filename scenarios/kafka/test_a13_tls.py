@@ -121,10 +121,12 @@ def test_what_is_on_the_wire_can_be_read_in_plaintext_and_not_over_tls(kafka_clu
     """A record's text is in the bytes between client and broker in plaintext (the control), and not over TLS."""
     topic = kafka_cluster.create_topic("letters")
     secret = b"for your eyes only " * 20
-    there, back = (0, 1), (1, 0)
-    with kafka_cluster.tap_links([there, back], tmp_path) as files:
+    # To any broker and back: which one leads is the cluster's.
+    there = [(0, broker.id) for broker in kafka_cluster.brokers]
+    back = [(source, client) for client, source in there]
+    with kafka_cluster.tap_links([*there, *back], tmp_path) as files:
         assert _write_and_read(kafka_cluster.client_config(), topic, secret) == secret
-    sent, received = files[there].read_bytes(), files[back].read_bytes()
+    sent, received = (b"".join(files[link].read_bytes() for link in links) for links in (there, back))
 
     assert len(sent) > len(secret)
     assert len(received) > len(secret)

@@ -93,6 +93,24 @@ def test_a_killed_broker_comes_back_with_its_data_and_its_address(kafka_cluster:
     assert read(config, topic, 2) == [b"before", b"after"]
 
 
+@pytest.mark.kafka_cluster("single-mtls")
+def test_a_topic_has_no_settings_of_an_earlier_one_of_its_name_after_a_restart(
+    kafka_cluster: ProcessCluster,
+) -> None:
+    """A broker that starts keeps those of a deleted topic (Kafka 4.3.1), and the next test's topic would have them."""
+    names = ("deleted", "emptied-of")
+    for name in names:
+        kafka_cluster.create_topic(name, config={"max.message.bytes": "2000"})
+    kafka_cluster.delete_topic("deleted")
+    kafka_cluster.reset()
+    kafka_cluster.kill(1)
+    kafka_cluster.start(1)
+    kafka_cluster.wait_healthy(timeout_s=DEADLINE_S)
+    for name in names:
+        kafka_cluster.create_topic(name)
+        assert kafka_cluster.topic_config(name)["max.message.bytes"] == "1048588"
+
+
 @pytest.mark.kafka_cluster("three-mtls")
 def test_every_broker_refuses_plaintext_and_a_client_without_certificate(
     kafka_cluster: ProcessCluster,
