@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := run
-.PHONY: run test report lint lint-workflows lock machine nightly nightly-summary nightly-issues nightly-site
+.PHONY: run test test-docker report lint lint-workflows lock machine nightly nightly-summary nightly-issues nightly-site
 
 run: $(STAMP)
 	$(BIN)/kafkaos run
@@ -16,6 +16,17 @@ test: $(STAMP)
 	rm -rf reports/out/test
 	$(BIN)/pytest tests scenarios --kafka-out=reports/out/test --alluredir=reports/out/test/allure-results \
 	  --junitxml=reports/out/test/junit.xml
+
+# The main job and the scenarios in containers, of a local image: by default those of three brokers over mutual TLS, of
+# special clusters, of clocks and of disks. `make test-docker DOCKER_PART=` runs them all.
+DOCKER_PART ?= three-mtls or three-combined or scram or older or small-disks or f_time or f_storage
+DOCKER_OUT := reports/out/docker
+test-docker: $(STAMP)
+	rm -rf $(DOCKER_OUT)
+	$(BIN)/kafkaos image build
+	$(BIN)/kafkaos run --backend docker --out $(DOCKER_OUT)/run
+	$(BIN)/pytest scenarios --kafka-backend docker -k "$(DOCKER_PART)" --kafka-out=$(DOCKER_OUT)/scenarios \
+	  --alluredir=$(DOCKER_OUT)/scenarios/allure-results --junitxml=$(DOCKER_OUT)/scenarios/junit.xml
 
 report: $(STAMP)
 	$(BIN)/kafkaos report reports/out/test
