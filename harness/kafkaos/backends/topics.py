@@ -149,11 +149,12 @@ class Topics:
         Kafka 4.3.1; AutoMQ's issue 3556 tells the cause): a later topic of that name would have them. Where changing
         them is not allowed, in a cluster of somebody else's, the topics go all the same.
         """
+        if not names:
+            return
         topics = [ConfigResource(ConfigResource.Type.TOPIC, name) for name in names]
         admin = self.admin()
-        told = admin.describe_configs(topics, request_timeout=ADMIN_TIMEOUT_S) if topics else {}
         plain = []
-        for topic, answer in told.items():
+        for topic, answer in admin.describe_configs(topics, request_timeout=ADMIN_TIMEOUT_S).items():
             with contextlib.suppress(KafkaException):
                 own = [
                     ConfigEntry(key, None, incremental_operation=AlterConfigOpType.DELETE)
