@@ -208,12 +208,17 @@ def stem(number: int) -> str:
 
 
 def sweep(client: docker.DockerClient) -> list[str]:
-    """Remove containers and networks whose harness is gone; their names."""
+    """Remove containers and networks whose harness is gone; their kinds and names."""
     removed = []
     for thing in _left(client):
         remove(thing)
-        removed.append(str(thing.name))
+        removed.append(_called(thing))
     return removed
+
+
+def _called(thing: Any) -> str:
+    """A node's network has the name of its container."""
+    return f"{'container' if isinstance(thing, Container) else 'network'} {thing.name}"
 
 
 def _left(client: docker.DockerClient) -> Iterator[Any]:
@@ -245,7 +250,7 @@ def sweep_if_there() -> list[str]:
 
 def left_if_there() -> list[str]:
     """What `sweep` would remove; nothing where no engine answers."""
-    return _if_there(lambda client: [str(thing.name) for thing in _left(client)])
+    return _if_there(lambda client: [_called(thing) for thing in _left(client)])
 
 
 def _if_there(ask: Callable[[docker.DockerClient], list[str]]) -> list[str]:

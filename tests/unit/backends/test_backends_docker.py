@@ -419,9 +419,9 @@ def test_only_what_a_dead_harness_left_is_told_and_removed(
     monkeypatch.setattr(docker_engine, "unavailable", lambda: None)
     monkeypatch.setattr(docker_engine, "engine", lambda: client)
     try:
-        assert docker_engine.left_if_there() == ["d"]
+        assert docker_engine.left_if_there() == ["network d"]
         assert not things["d"].remove.called
-        assert docker_engine.sweep_if_there() == ["d"]
+        assert docker_engine.sweep_if_there() == ["network d"]
         assert things["d"].remove.called
         assert not things["a"].remove.called
         free = try_lock(dead)
