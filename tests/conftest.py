@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,10 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 BROWSER_DEADLINE_MS = 60_000
+
+# What a script starts in the background has Ctrl-C ignored, and so would have the commands that tests send one to.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Hypothesis's own limit of 200 ms an example measures the machine, which may be busy.
 settings.register_profile("kafkaos", deadline=None)

@@ -149,7 +149,8 @@ def _round(out: Path, one: dict[str, Any], deadline_s: float) -> list[str] | Non
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    process.send_signal(signal.SIGINT)
+    # Not SIGINT: a night that a script started in the background has that ignored, and so has its run.
+    process.send_signal(signal.SIGTERM)
     try:
         process.wait(GRACE_S)
     except subprocess.TimeoutExpired:
