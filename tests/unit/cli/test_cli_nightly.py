@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from kafkaos.cli import execute
-from kafkaos.commands.nightly import _tell, is_in_vain
+from kafkaos.commands.nightly import _end, _tell, is_in_vain
 from kafkaos.errors import EXIT_BROKE, EXIT_WRONG_USE
 from kafkaos.reporting import allure3
 from kafkaos.reporting.results import Result, append
@@ -78,3 +79,15 @@ def test_a_night_ends_early_only_where_it_would_go_on_in_vain(
 ) -> None:
     """What is skipped on this cluster does not end a night in which other scenarios can run."""
     assert is_in_vain(outcomes, whole=whole) is in_vain
+
+
+def test_a_run_whose_time_is_up_is_asked_to_end_also_where_ctrl_c_is_ignored() -> None:
+    """As in a job that a script started in the background: killed instead, it would not have told what it saw."""
+    ignoring = (
+        "import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN); print(flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", ignoring], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        _end(process)
+    assert process.returncode == -signal.SIGTERM
