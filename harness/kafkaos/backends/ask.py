@@ -39,12 +39,18 @@ def ask(
     client_id: str = OBSERVER,
 ) -> Any:
     """One request, one response. OSError (time-outs included) when that broker does not answer."""
+    with _connected(address, timeout_s, tls) as connection:
+        return _answer(connection, address, request, client_id)
+
+
+@contextlib.contextmanager
+def _connected(address: str, timeout_s: float, tls: ssl.SSLContext | None) -> Iterator[socket.socket]:
     host, _, port = address.rpartition(":")
     with (
         socket.create_connection((host, int(port)), timeout_s) as plain,
         _secured(plain, host, timeout_s, tls) as connection,
     ):
-        return _answer(connection, address, request, client_id)
+        yield connection
 
 
 def probe(address: tuple[str, int], *, timeout_s: float, tls: ssl.SSLContext | None, host: str) -> LinkProbe:
@@ -93,14 +99,32 @@ def _answer(connection: socket.socket, address: str, request: Any, client_id: st
 
 def metadata(address: str, topics: list[str] | None, *, timeout_s: float, tls: ssl.SSLContext | None) -> Any:
     """The metadata of these topics (None: all) as that broker knows it."""
+    return ask(address, _metadata_request(topics), timeout_s=timeout_s, tls=tls)
+
+
+def metadata_and_quorum_leader(
+    address: str, *, timeout_s: float, tls: ssl.SSLContext | None
+) -> tuple[Any, tuple[int, int] | None]:
+    """`metadata` of all topics and `quorum_leader` (None where the quorum is not described), over one connection.
+
+    A TLS handshake costs more than the questions.
+    """
+    with _connected(address, timeout_s, tls) as connection:
+        told = _answer(connection, address, _metadata_request(None))
+        try:
+            return told, _quorum_leader(address, _answer(connection, address, _quorum_request()))
+        except OSError:
+            return told, None
+
+
+def _metadata_request(topics: list[str] | None) -> Any:
     kind = kafka.protocol.metadata.MetadataRequest
     wanted = (
         None
         if topics is None
         else [kind.MetadataRequestTopic(topic_id=NO_TOPIC_ID, name=name, version=12) for name in topics]
     )
-    request = kind(version=12, topics=wanted, allow_auto_topic_creation=False)
-    return ask(address, request, timeout_s=timeout_s, tls=tls)
+    return kind(version=12, topics=wanted, allow_auto_topic_creation=False)
 
 
 def merge(
@@ -141,14 +165,21 @@ def merge(
 
 
 def quorum_leader(address: str, *, timeout_s: float, tls: ssl.SSLContext | None) -> tuple[int, int]:
-    """The active controller and its epoch, as that node's quorum knows it."""
+    """The active controller and its epoch, as that node's quorum knows it; OSError where it does not describe it."""
+    return _quorum_leader(address, ask(address, _quorum_request(), timeout_s=timeout_s, tls=tls))
+
+
+def _quorum_request() -> Any:
     kind = kafka.protocol.admin.DescribeQuorumRequest
     topic = kind.TopicData(
         topic_name="__cluster_metadata",
         partitions=[kind.TopicData.PartitionData(partition_index=0, version=1)],
         version=1,
     )
-    answer = ask(address, kind(version=1, topics=[topic]), timeout_s=timeout_s, tls=tls)
+    return kind(version=1, topics=[topic])
+
+
+def _quorum_leader(address: str, answer: Any) -> tuple[int, int]:
     if answer.error_code or not answer.topics:
         raise OSError(f"{address} did not describe the quorum: error {answer.error_code}")
     partition = answer.topics[0].partitions[0]

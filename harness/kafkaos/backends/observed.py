@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal, TypeVar
 from uuid import UUID
 
-from kafkaos.backends.ask import find_coordinator, merge, metadata, quorum_leader
+from kafkaos.backends.ask import (
+    find_coordinator,
+    merge,
+    metadata,
+    metadata_and_quorum_leader,
+    quorum_leader,
+)
 from kafkaos.backends.ready import wait_until
-from kafkaos.backends.topics import ADMIN_TIMEOUT_S, OBSERVE_EVERY_S, Topics
+from kafkaos.backends.topics import ADMIN_TIMEOUT_S, Topics, has_full_isr
 from kafkaos.backends.wires import Wired
 from kafkaos.cluster import ClusterState, Node
 
@@ -32,36 +38,31 @@ class Observed(Topics, Wired):
         answers = self._metadata(topics)
         return merge(answers, alive=alive, controller=self.controller(), brokers=[b.id for b in self.brokers])
 
-    def create_topic(self, name: str, **wanted: Any) -> str:
-        """As of every cluster; when it returns every broker in service knows the topic.
+    def _completeness(self, name: str, partitions: int, copies: int) -> Callable[[], bool]:
+        """As of every cluster, and every broker in service knows the topic, by the same new id.
 
         A consumer that asks one that does not yet is assigned nothing, and asks again after minutes (seen: a broker
-        that had been cut off was 0.9 s behind the others).
+        that had been cut off was 0.9 s behind the others). An earlier topic of this name had another id.
         """
-        before = set(self._topic_ids(name).values())
-        super().create_topic(name, **wanted)
+        brokers = [b.id for b in self.brokers]
 
-        def known() -> bool:
-            ids = set(self._topic_ids(name).values())
-            return len(ids) == 1 and None not in ids and ids.isdisjoint(before)
+        def look() -> tuple[ClusterState, set[UUID | None]]:
+            answers = self._metadata([name])
+            state = merge(answers, alive=[], controller=None, brokers=brokers)
+            return state, {
+                next((t.topic_id for t in answer.topics if not t.error_code and t.partitions), None)
+                for broker, answer in answers.items()
+                if broker not in state.fenced
+            }
 
-        wait_until(
-            known,
-            interval_s=OBSERVE_EVERY_S,
-            timeout_s=ADMIN_TIMEOUT_S,
-            what=f"every broker knows topic {name}",
-        )
-        return name
+        _, before = look()
 
-    def _topic_ids(self, name: str) -> dict[int, UUID | None]:
-        """Under which id each broker in service knows a topic: an earlier one of this name had another."""
-        answers = self._metadata([name])
-        state = merge(answers, alive=[], controller=None, brokers=[b.id for b in self.brokers])
-        return {
-            broker: next((t.topic_id for t in answer.topics if not t.error_code and t.partitions), None)
-            for broker, answer in answers.items()
-            if broker not in state.fenced
-        }
+        def complete() -> bool:
+            state, ids = look()
+            known = len(ids) == 1 and None not in ids and ids.isdisjoint(before)
+            return known and has_full_isr(state, partitions, copies)
+
+        return complete
 
     def _metadata(self, topics: Sequence[str] | None) -> dict[int, Any]:
         wanted = None if topics is None else list(topics)
@@ -73,24 +74,21 @@ class Observed(Topics, Wired):
 
     def controller(self) -> int | None:
         """The quorum's leader: the one with the highest epoch of all that the brokers know."""
-        voters = self._voters()
+        voters = [n.id for n in self._nodes if n.is_controller]
         if len(voters) == 1:
             return voters[0] if voters[0] in self.alive() else None
-        answers = self._quorum_leaders()
-        if not answers:
-            return None
-        leader, _ = max(answers.values(), key=lambda answer: answer[1])
-        return leader if leader in self.alive() else None
-
-    def _voters(self) -> list[int]:
-        return [n.id for n in self._nodes if n.is_controller]
-
-    def _quorum_leaders(self) -> dict[int, tuple[int, int]]:
-        return self._ask_all(
+        answers = self._ask_all(
             lambda node: quorum_leader(
                 self.direct_address(node.id), timeout_s=ASK_TIMEOUT_S, tls=self._observer_tls
             )
         )
+        return self._newest_leader(answers.values())
+
+    def _newest_leader(self, told: Collection[tuple[int, int]]) -> int | None:
+        if not told:
+            return None
+        leader, _ = max(told, key=lambda answer: answer[1])
+        return leader if leader in self.alive() else None
 
     def _ask_all(self, question: Callable[[Node], T]) -> dict[int, T]:
         targets = [node for node in self.brokers if node.id in self.alive()]
@@ -124,15 +122,27 @@ class Observed(Topics, Wired):
 
     def wait_healthy(self, *, timeout_s: float = 60.0) -> None:
         def healthy() -> bool:
-            state = self.observe()
+            state = self._observe_with_quorum()
             return (
                 len(state.alive) == len(self._nodes)
                 and len(state.answered) == len(self.brokers)
                 and not state.fenced
                 and state.controller is not None
                 and all(p.leader is not None and set(p.isr) == set(p.replicas) for p in state.partitions)
-                # A single voter counts as the controller once its process runs; brokers hand this question on to it.
-                and (len(self._voters()) != 1 or bool(self._quorum_leaders()))
             )
 
         self._wait_until_it_is(healthy, timeout_s)
+
+    def _observe_with_quorum(self) -> ClusterState:
+        """`observe`, by one connection to each broker; a single voter, too, counts as the controller once it leads."""
+        answers = self._ask_all(
+            lambda node: metadata_and_quorum_leader(
+                self.direct_address(node.id), timeout_s=ASK_TIMEOUT_S, tls=self._observer_tls
+            )
+        )
+        return merge(
+            {broker: told for broker, (told, _) in answers.items()},
+            alive=self.alive(),
+            controller=self._newest_leader([leader for _, leader in answers.values() if leader is not None]),
+            brokers=[b.id for b in self.brokers],
+        )

@@ -27,6 +27,12 @@ ADMIN_TIMEOUT_S = 30.0
 OBSERVE_EVERY_S = 0.1
 
 
+def has_full_isr(state: ClusterState, partitions: int, copies: int) -> bool:
+    """Whether a topic, alone in this state, has so many partitions, each with a leader and so many replicas in sync."""
+    led = [p for p in state.partitions if p.leader is not None]
+    return len(led) == partitions and all(len(p.isr) == copies for p in led)
+
+
 class Topics:
     """A cluster's nodes by their ids, its topics, and which of them are our own."""
 
@@ -86,13 +92,9 @@ class Topics:
             else {"replication_factor": copies}
         )
         topic = NewTopic(name, num_partitions=partitions, config=dict(config or {}), **placed)
+        complete = self._completeness(name, partitions, copies)
         self.admin().create_topics([topic], operation_timeout=ADMIN_TIMEOUT_S)[name].result(ADMIN_TIMEOUT_S)
         self._topics.append(name)
-
-        def complete() -> bool:
-            states = [s for s in self.observe([name]).partitions if s.leader is not None]
-            return len(states) == partitions and all(len(s.isr) == copies for s in states)
-
         wait_until(
             complete,
             interval_s=OBSERVE_EVERY_S,
@@ -100,6 +102,10 @@ class Topics:
             what=f"topic {name} has a leader and a full ISR everywhere",
         )
         return name
+
+    def _completeness(self, name: str, partitions: int, copies: int) -> Callable[[], bool]:
+        """Asked for before a topic is made: tells whether it can be used."""
+        return lambda: has_full_isr(self.observe([name]), partitions, copies)
 
     def topic_config(self, name: str) -> Mapping[str, str]:
         resource = ConfigResource(ConfigResource.Type.TOPIC, name)

@@ -16,7 +16,7 @@ from kafkaos.backends.observed import ASK_TIMEOUT_S
 from kafkaos.backends.process import START_DEADLINE_S, ProcessCluster
 from kafkaos.backends.ready import wait_until
 from kafkaos.backends.topics import ADMIN_TIMEOUT_S
-from kafkaos.cluster import Node
+from kafkaos.cluster import ClusterState, Node
 from kafkaos.spec import ClusterSpec
 
 # Of a broker; a dead one's registration stays for so long.
@@ -104,6 +104,9 @@ class ZooKeeperCluster(ProcessCluster):
         )
         named = Counter(a.controller_id for a in answers.values() if a.controller_id in self.alive())
         return max(named, key=lambda broker: named[broker], default=None)
+
+    def _observe_with_quorum(self) -> ClusterState:
+        return self.observe()  # there is no quorum to ask
 
     def _registered(self) -> str:
         """ZooKeeper's sessions and what each holds, one path a line; empty while it does not answer."""
