@@ -1,5 +1,17 @@
-"""`python -m kafkaos` is the command `kafkaos`."""
+"""The command `kafkaos`, which `python -m kafkaos` is too."""
 
-from kafkaos.cli import main
+import sys
 
-main()
+
+def main() -> None:
+    """The entry point; ends the process."""
+    # Ctrl-C in the part of a second that the imports take is no traceback either.
+    try:
+        from kafkaos.cli import execute
+    except KeyboardInterrupt:
+        sys.exit(130)  # as a shell tells of a process that SIGINT ended
+    sys.exit(execute(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()

@@ -6,7 +6,6 @@ Whatever a person did wrong, or the machine lacks, is one sentence on stderr, ne
 from __future__ import annotations
 
 import signal
-import sys
 import traceback
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
@@ -76,11 +75,6 @@ app.command(context_settings={"allow_interspersed_args": False})(tool)
 app.command()(bench)
 app.add_typer(image.app, name="image")
 app.command("list")(list_things)
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """The entry point; ends the process."""
-    sys.exit(execute(sys.argv[1:] if arguments is None else arguments))
 
 
 def execute(arguments: Sequence[str]) -> int:

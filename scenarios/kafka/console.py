@@ -10,7 +10,6 @@ from typing import Any
 from kafkaos.apps.environment import client_environment
 
 DEADLINE_S = 120
-KAFKAOS = "import sys; from kafkaos.cli import main; main(sys.argv[1:])"
 
 
 class Console:
@@ -24,7 +23,7 @@ class Console:
     def __call__(self, tool: str, *arguments: str, typed: str = "") -> str:
         """What the tool printed; AssertionError with its last words if it failed."""
         done = subprocess.run(
-            [sys.executable, "-c", KAFKAOS, "tool", tool, *arguments],
+            [sys.executable, "-m", "kafkaos", "tool", tool, *arguments],
             input=typed,
             env=self._environment,
             capture_output=True,
