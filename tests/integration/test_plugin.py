@@ -47,6 +47,15 @@ def test_unknown(kafka_cluster, chaos):
     chaos.verify(recovered(within="5s"))
 """
 
+LOGS = """
+import os
+from pathlib import Path
+
+def test_its_logs_are_its_own(kafka_cluster):
+    told = f"{kafka_cluster.cluster_id} {kafka_cluster.log_path(1)}"
+    Path(os.environ["PYTEST_XDIST_WORKER"]).write_text(told)
+"""
+
 ELSEWHERE = """
 import pytest
 
@@ -91,6 +100,18 @@ def test_a_scenario_runs_with_no_file_of_ours(tmp_path: Path) -> None:
     again = run(tmp_path, HELD, "--kafka-seed", "9", "--kafka-out", str(out), "-k", "test_held")
     assert again.returncode == 0, again.stdout + again.stderr
     assert json.loads((folder / "recording.json").read_text())["seed"] == 9
+
+
+def test_clusters_of_two_workers_have_each_their_own_logs(tmp_path: Path) -> None:
+    """With pytest-xdist, both start their first cluster of one name: each log tells of one cluster only."""
+    result = run(tmp_path, LOGS, "--dist", "each", "--tx", "2*popen")
+    assert result.returncode == 0, result.stdout + result.stderr
+    one, other = ((tmp_path / worker).read_text().split() for worker in ("gw0", "gw1"))
+    assert one[1] != other[1]
+    for (own, path), (foreign, _) in ((one, other), (other, one)):
+        log = Path(path).read_text()
+        assert own in log
+        assert foreign not in log
 
 
 def test_a_broken_guarantee_and_an_unknown_one_fail_with_witness_and_reproduce_line(tmp_path: Path) -> None:

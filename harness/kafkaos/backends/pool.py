@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import random
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,7 +29,6 @@ class ClusterPool:
     rng: random.Random = field(default_factory=random.Random)
     _supervisor: Supervisor | None = None
     _idle: list[Running] = field(default_factory=list)
-    _started: int = 0
 
     @property
     def supervisor(self) -> Supervisor:
@@ -51,15 +51,24 @@ class ClusterPool:
             else:
                 return cluster
         self._shrink(KEPT_AT_ONCE - 1)
-        self._started += 1
         return start(
             spec,
             setup=self.setup,
             supervisor=self.supervisor,
-            log_folder=self.log_folder / f"{spec.name}-{self._started}",
+            log_folder=self._new_folder(spec.name),
             progress=self.progress,
             rng=self.rng,
         )
+
+    def _new_folder(self, name: str) -> Path:
+        """One that nobody has: workers of pytest-xdist, and sessions that are gone on with, share `log_folder`."""
+        self.log_folder.mkdir(parents=True, exist_ok=True)
+        numbers = itertools.count(1)
+        while True:
+            folder = self.log_folder / f"{name}-{next(numbers)}"
+            with contextlib.suppress(FileExistsError):
+                folder.mkdir()
+                return folder
 
     def give_back(self, cluster: Running) -> None:
         """Take its topics away and keep it, or end it where it is dirty."""
