@@ -36,12 +36,17 @@ AT_ONCE: Final[dict[str, Any]] = {
 def wait_until(
     condition: Callable[[], bool], *, timeout_s: float, what: str, interval_s: float = POLL_INTERVAL_S
 ) -> None:
-    """Wait for a condition with a deadline; WaitExpired says what was waited for."""
+    """Wait for a condition with a deadline; WaitExpired says what was waited for.
+
+    Between two looks are at most `interval_s`; the first follow sooner, for what is nearly there already.
+    """
     deadline = time.monotonic() + timeout_s
+    pause_s = min(POLL_INTERVAL_S, interval_s)
     while not condition():
         if time.monotonic() > deadline:
             raise WaitExpired(f"waited {timeout_s:g} s in vain until {what}")
-        time.sleep(interval_s)
+        time.sleep(pause_s)
+        pause_s = min(2 * pause_s, interval_s)
 
 
 def round_trip(

@@ -94,3 +94,14 @@ def test_who_is_not_ready_is_told_by_what_it_did_not_do(monkeypatch: pytest.Monk
         SetupFailed, match=r"made up were not ready within 0\.1 s: none made the topic .*timed out"
     ):
         ready.round_trip({"bootstrap.servers": "made up"}, addresses=ADDRESSES, tls=None, timeout_s=0.1)
+
+
+def test_what_is_nearly_there_is_looked_for_sooner_than_what_takes_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The pauses grow from the shortest to the one that was asked for, and no further."""
+    pauses: list[float] = []
+    monkeypatch.setattr(ready.time, "sleep", pauses.append)
+    looks = iter([False] * 5 + [True])
+    ready.wait_until(lambda: next(looks), interval_s=0.1, timeout_s=60, what="it is there")
+    assert pauses == [0.02, 0.04, 0.08, 0.1, 0.1]
