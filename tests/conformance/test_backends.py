@@ -40,6 +40,7 @@ from kafkaos.spec import DEFAULT_KAFKA_VERSION, load_spec
 
 README = Path(__file__).parents[2] / "README.md"
 WAIT_S = 60
+KAFKAOS = (sys.executable, "-m", "kafkaos")
 KINDS: dict[str, type] = {"process": ProcessCluster, "docker": DockerCluster, "external": ExternalCluster}
 CAPABILITIES = {
     "Killable": "kill -9 of a node, start with its data and address",
@@ -281,7 +282,7 @@ def test_run_bootstrap_runs_what_their_cluster_can_and_tells_why_not_the_rest(
     no_process = "a_torn_tail_of_the_only_replica_is_a_loss_that_is_told"
     done = subprocess.run(
         [
-            *(sys.executable, "-m", "kafkaos", "run", possible, too_few, no_process),
+            *(*KAFKAOS, "run", possible, too_few, no_process),
             *("--bootstrap", theirs.bootstrap, "--client-config", told["KAFKAOS_CLIENT_CONFIG"]),
             *("--out", str(tmp_path / "out")),
         ],
@@ -298,16 +299,7 @@ def test_run_bootstrap_runs_what_their_cluster_can_and_tells_why_not_the_rest(
 def test_a_run_in_which_all_was_skipped_has_judged_nothing(clusters: Clusters, tmp_path: Path) -> None:
     """The main job needs three brokers: on one of theirs its status is 2, unknown, and not that all held."""
     theirs = clusters.take("process", "single")
-    command = [
-        sys.executable,
-        "-m",
-        "kafkaos",
-        "run",
-        "--bootstrap",
-        theirs.bootstrap,
-        "--out",
-        str(tmp_path),
-    ]
+    command = [*KAFKAOS, "run", "--bootstrap", theirs.bootstrap, "--out", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=WAIT_S, check=False)
     assert done.returncode == 2, done.stdout + done.stderr
     assert "1 skipped" in done.stdout
@@ -350,7 +342,7 @@ def test_nothing_is_left_in_the_engine(
         volumes = {volume.id for volume in client.volumes.list()}
         with log.open("w") as told:
             up = subprocess.Popen(
-                [sys.executable, "-m", "kafkaos", "up", "--backend", "docker", "single"],
+                [*KAFKAOS, "up", "--backend", "docker", "single"],
                 stdout=told, stderr=told, env=environment,
             )  # fmt: skip
         try:
@@ -364,7 +356,7 @@ def test_nothing_is_left_in_the_engine(
             assert len(client.containers.list(all=True, filters=mine)) == 1
             assert len(client.networks.list(filters=mine)) == 1
             subprocess.run(
-                [sys.executable, "-m", "kafkaos", *then], env=environment, cwd=tmp_path, check=True,
+                [*KAFKAOS, *then], env=environment, cwd=tmp_path, check=True,
                 capture_output=True, timeout=2 * WAIT_S,
             )  # fmt: skip
         assert client.containers.list(all=True, filters=mine) == client.networks.list(filters=mine) == []

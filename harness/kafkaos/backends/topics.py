@@ -99,7 +99,7 @@ class Topics:
             complete,
             interval_s=OBSERVE_EVERY_S,
             timeout_s=ADMIN_TIMEOUT_S,
-            what=f"topic {name} has a leader and a full ISR everywhere",
+            what=f"topic {name} is known everywhere, with a leader and a full ISR",
         )
         return name
 
