@@ -115,7 +115,8 @@ class Cluster(Protocol):
     ) -> str:
         """Create a topic and wait until every partition has a leader and its full ISR.
 
-        `replicas` puts every partition on these brokers, the first leads; without it Kafka chooses.
+        `replicas` puts every partition on these brokers, the first leads; without it Kafka chooses, brokers that are
+        down among them, and their replicas are not in sync: WaitExpired after 30 s.
         """
         ...
 

@@ -95,12 +95,17 @@ class Topics:
         complete = self._completeness(name, partitions, copies)
         self.admin().create_topics([topic], operation_timeout=ADMIN_TIMEOUT_S)[name].result(ADMIN_TIMEOUT_S)
         self._topics.append(name)
-        wait_until(
-            complete,
-            interval_s=OBSERVE_EVERY_S,
-            timeout_s=ADMIN_TIMEOUT_S,
-            what=f"topic {name} is known everywhere, with a leader and a full ISR",
-        )
+        what = f"topic {name} is known everywhere, with a leader and a full ISR"
+        try:
+            wait_until(complete, interval_s=OBSERVE_EVERY_S, timeout_s=ADMIN_TIMEOUT_S, what=what)
+        except WaitExpired as expired:
+            seen = self.observe([name]).partitions
+            behind = sorted({broker for p in seen for broker in set(p.replicas) - set(p.isr)})
+            advice = (
+                f"; broker(s) {behind} are not in sync: Kafka also places replicas on brokers that are down, and"
+                " `replicas` puts them on living ones"
+            )
+            raise WaitExpired(f"{expired}; last seen: {seen}{advice if behind else ''}") from None
         return name
 
     def _completeness(self, name: str, partitions: int, copies: int) -> Callable[[], bool]:
