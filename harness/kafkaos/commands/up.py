@@ -43,6 +43,7 @@ def up(  # noqa: PLR0917 (typer passes all by keyword)
 
     COMMAND gets it by environment (KAFKAOS_BOOTSTRAP, KAFKAOS_CLIENT_CONFIG, KAFKAOS_JAVA_CONFIG,
     KAFKAOS_CLUSTER) and its exit status becomes ours. Without one the cluster stays until Ctrl-C.
+    A topic is made when it is first written to, unless the cluster file sets auto.create.topics.enable.
     """
     from kafkaos.apps.environment import client_environment
     from kafkaos.backends.processes import Supervisor
@@ -54,6 +55,9 @@ def up(  # noqa: PLR0917 (typer passes all by keyword)
         _check_command(command)
     setup = Setup(check_own_backend(backend, "up"), java_home=java_home, image=image)
     spec = load_spec(cluster)
+    # As Kafka's own default is, so that any client can write at once: here is no scenario that a mistyped topic breaks.
+    properties = {"auto.create.topics.enable": True, **spec.properties}
+    spec = spec.model_copy(update={"properties": properties})
     if logs is not None:
         check_folder(logs)
     log_folder = logs.absolute() if logs else Path(tempfile.mkdtemp(prefix=f"kafkaos-up-{spec.name}-"))
