@@ -98,7 +98,7 @@ def cluster_folders(state: Path) -> list[Path]:
 def test_a_stranger_s_client_works_with_the_environment_alone(
     cluster: str, state: Path, environment: dict[str, str]
 ) -> None:
-    """`up CLUSTER -- COMMAND`: a plain client that knows only KAFKAOS_* writes to a new topic and reads."""
+    """A plain client that knows only KAFKAOS_* writes to a topic nobody made, and reads; nothing is left."""
     done = kafkaos("up", cluster, "--", sys.executable, "-c", STRANGER, environment=environment)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "read hello\n"

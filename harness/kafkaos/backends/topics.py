@@ -18,7 +18,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 )
 
 from kafkaos.backends.ready import wait_until
-from kafkaos.cluster import ClusterState, Node
+from kafkaos.cluster import ClusterState, Node, PartitionState
 from kafkaos.errors import KafkaosError, WaitExpired, WrongUse
 from kafkaos.spec import ClusterSpec
 
@@ -31,6 +31,27 @@ def has_full_isr(state: ClusterState, partitions: int, copies: int) -> bool:
     """Whether a topic, alone in this state, has so many partitions, each with a leader and so many replicas in sync."""
     led = [p for p in state.partitions if p.leader is not None]
     return len(led) == partitions and all(len(p.isr) == copies for p in led)
+
+
+def _wait_or_tell(
+    condition: Callable[[], bool], look: Callable[[], object], *, timeout_s: float, what: str
+) -> None:
+    """Wait; at the deadline WaitExpired tells, beside what was awaited, what one more look sees."""
+    try:
+        wait_until(condition, interval_s=OBSERVE_EVERY_S, timeout_s=timeout_s, what=what)
+    except WaitExpired as expired:
+        raise WaitExpired(f"{expired}; last seen: {look()}") from None
+
+
+def _told(partitions: Sequence[PartitionState]) -> str:
+    """A topic's partitions and, where replicas are not in sync, on which brokers, and what to do."""
+    behind = sorted({broker for p in partitions for broker in set(p.replicas) - set(p.isr)})
+    if not behind:
+        return str(partitions)
+    return (
+        f"{partitions}; broker(s) {behind} are not in sync: Kafka also places replicas on brokers that are down, and"
+        " `replicas` puts them on living ones"
+    )
 
 
 class Topics:
@@ -66,10 +87,7 @@ class Topics:
 
     def _wait_until_it_is(self, healthy: Callable[[], bool], timeout_s: float) -> None:
         what = f"cluster {self.spec.name} is healthy"
-        try:
-            wait_until(healthy, interval_s=OBSERVE_EVERY_S, timeout_s=timeout_s, what=what)
-        except WaitExpired as expired:
-            raise WaitExpired(f"{expired}; last seen: {self.observe()}") from None
+        _wait_or_tell(healthy, self.observe, timeout_s=timeout_s, what=what)
 
     def create_topic(
         self,
@@ -95,17 +113,12 @@ class Topics:
         complete = self._completeness(name, partitions, copies)
         self.admin().create_topics([topic], operation_timeout=ADMIN_TIMEOUT_S)[name].result(ADMIN_TIMEOUT_S)
         self._topics.append(name)
-        what = f"topic {name} is known everywhere, with a leader and a full ISR"
-        try:
-            wait_until(complete, interval_s=OBSERVE_EVERY_S, timeout_s=ADMIN_TIMEOUT_S, what=what)
-        except WaitExpired as expired:
-            seen = self.observe([name]).partitions
-            behind = sorted({broker for p in seen for broker in set(p.replicas) - set(p.isr)})
-            advice = (
-                f"; broker(s) {behind} are not in sync: Kafka also places replicas on brokers that are down, and"
-                " `replicas` puts them on living ones"
-            )
-            raise WaitExpired(f"{expired}; last seen: {seen}{advice if behind else ''}") from None
+        _wait_or_tell(
+            complete,
+            lambda: _told(self.observe([name]).partitions),
+            timeout_s=ADMIN_TIMEOUT_S,
+            what=f"topic {name} is known everywhere, with a leader and a full ISR",
+        )
         return name
 
     def _completeness(self, name: str, partitions: int, copies: int) -> Callable[[], bool]:
